@@ -1,0 +1,19 @@
+/* A few threads for work that would stall the event loop: hashing, unpacking, fsync.
+ *
+ *     jobs_new(2, loop, &jobs, &err);
+ *     jobs_submit(jobs, unpack, done, request);     // unpack(request) on a thread, then done(request) on the loop
+ */
+#pragma once
+
+#include "lib/base/err.h"
+
+struct jobs;
+struct loop;
+typedef void jobs_fn(void *arg);
+
+/* threads: 1 to 64. done callbacks run on loop's thread. */
+int jobs_new(unsigned threads, struct loop *loop, struct jobs **ret_jobs, struct err *err) WARN_UNUSED;
+/* Loop thread only. Runs work(arg) on some thread, in order of submission per thread, then done(arg) on the loop. */
+void jobs_submit(struct jobs *jobs, jobs_fn *work, jobs_fn *done, void *arg);
+/* Waits for running and queued work; their done callbacks stay posted on the loop. */
+void jobs_free(struct jobs *jobs);
