@@ -1,0 +1,88 @@
+/* One worker's conversation with its runtime: the Lambda Runtime API (and the part of the Extensions API that runtimes
+ * need) over HTTP on the room's own listener, or the private channel of our own runtimes. Both end in the same
+ * callbacks. Bounded reads from a hostile peer, every wait has an owner's deadline. Loop thread only.
+ *
+ *     session_new(loop, &fds, &events, worker, &session, &err);
+ *     session_start(session, env, n);                    // START; our runtimes load the handler, others are exec'd
+ *     ... events.ready(worker)                           // init done: parked in /next, or READY
+ *     session_invoke(session, &event, &err);             // one at a time
+ *     ... events.response(worker, body, len) | events.error(...)
+ *     session_free(session);
+ *
+ * Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and the recorded behaviour in
+ * docs/runtime-contract.md.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+
+struct loop;
+struct session;
+
+/* Taken by session_new; -1 where absent. */
+struct session_fds {
+    int channel;
+    int log;
+    int runtime_listener;
+};
+
+/* What an extension or the runtime client is told about the function; borrowed strings, copied. */
+struct session_about {
+    const char *function_name, *function_version, *handler, *account;
+};
+
+struct session_event {
+    const char *request_id;
+    int64_t deadline_epoch_ms;
+    const char *function_arn;
+    const char *trace_id;       /* or NULL */
+    const char *client_context; /* JSON on one line, ASCII, or NULL */
+    const char *cognito;        /* or NULL */
+    const char *tenant_id;      /* or NULL */
+    const void *payload;        /* borrowed until response, error or session_free */
+    size_t payload_len;
+};
+
+/* A failure as the runtime reported it. */
+struct session_error {
+    const char *type;  /* "Runtime.Unknown", "Function.Foo", or what the body says; never NULL */
+    const char *body;  /* JSON as posted; borrowed for the call */
+    size_t body_len;
+};
+
+/* All but log are called from the loop, never from inside a session_ call. The session may be freed in any of them. */
+struct session_events {
+    void (*booted)(void *arg);  /* our runtimes: waiting for GO, no user code yet */
+    void (*ready)(void *arg);   /* init is done */
+    void (*init_error)(void *arg, const struct session_error *error);
+    void (*exec_failed)(void *arg, int code, const char *path);
+    void (*response)(void *arg, const char *content_type, const char *body, size_t len);
+    void (*error)(void *arg, const struct session_error *error);
+    void (*too_large)(void *arg, size_t len); /* a response over the limit; the runtime goes on */
+    void (*broken)(void *arg, const char *why); /* the peer broke the protocol, or cut a half-sent response */
+    /* Bytes the worker wrote to stdout or stderr, at most 64 KiB at a time; also called from session_drain_log. */
+    void (*log)(void *arg, const char *data, size_t len);
+};
+
+int session_new(struct loop *loop, const struct session_fds *fds, const struct session_events *events, void *arg,
+                struct session **ret_session, struct err *err) WARN_UNUSED;
+void session_free(struct session *session); /* closes everything; no callbacks */
+
+/* After a reset of the room: a new channel and log pipe (taken), all state as at the start; the listener stays. */
+int session_renew(struct session *session, int channel, int log, struct err *err) WARN_UNUSED;
+
+void session_describe(struct session *session, const struct session_about *about);
+/* Sends START with the environment ("NAME=value" each, copied). Once per life of the runtime process. */
+int session_start(struct session *session, const char *const *env, size_t count, struct err *err) WARN_UNUSED;
+/* Hands over one event; ERR_CONFLICT unless ready and idle. */
+int session_invoke(struct session *session, const struct session_event *event, struct err *err) WARN_UNUSED;
+/* Reads what the log pipe holds now, up to a bound, before END and REPORT are written. */
+void session_drain_log(struct session *session);
+/* Pauses (false) or resumes reading the log pipe: the backpressure of a flood on stdout. */
+void session_read_log(struct session *session, bool on);
+/* Whether a runtime waits for an event. */
+bool session_is_idle(const struct session *session);
