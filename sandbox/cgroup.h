@@ -1,0 +1,60 @@
+/* Control groups for rooms, the only place that knows which kind the host has: v2 with delegated controllers, v1, or hybrid
+ * (v1 controllers with the v2 freezer). Spawner and monitor only, one thread.
+ *
+ *     cgroup_open(root_name, &cgroups, &err);           // detects, makes ROOT_NAME below what we may use
+ *     cgroup_make(cgroups, "r7", &group, &err);         // one leaf in every hierarchy in use
+ *     cgroup_attach_pid(group, pid, &err); cgroup_limit(group, &limits, &err); ...
+ *     cgroup_destroy(group);                            // after its tasks are gone
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/err.h"
+
+#define CGROUP_HIERARCHIES_MAX 6
+
+struct cgroups;
+struct cgroup;
+
+struct cgroup_abilities {
+    int version; /* 1, 2; 0: none usable */
+    bool cpu, memory, pids, freezer;
+    char missing[1024]; /* plain sentences, one a line: what is missing and how to get it */
+};
+
+struct cgroup_limits {
+    uint64_t memory_bytes; /* no swap beyond it, and kernel socket buffers counted; 0: unlimited */
+    uint32_t cpu_milli;    /* 0: unlimited */
+    uint32_t pids_max;     /* 0: unlimited */
+};
+
+struct cgroup_usage {
+    uint64_t memory_bytes; /* without file cache */
+    uint64_t cpu_us;
+    uint32_t oom_kills, tasks;
+};
+
+int cgroup_open(const char *name, struct cgroups **ret_cgroups, struct err *err) WARN_UNUSED;
+void cgroup_close(struct cgroups *cgroups);
+const struct cgroup_abilities *cgroup_abilities(const struct cgroups *cgroups);
+/* Kills and removes every leaf below our root that a dead daemon or spawner left, then (last) the root if asked. */
+void cgroup_sweep(struct cgroups *cgroups, bool and_root);
+
+int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_group, struct err *err) WARN_UNUSED;
+int cgroup_attach_pid(struct cgroup *group, int pid, struct err *err) WARN_UNUSED;
+/* Open cgroup.procs (v1: tasks of each hierarchy) descriptors for a process that will attach itself by writing "0";
+ * borrowed, valid until destroy. Returns how many (<= CGROUP_HIERARCHIES_MAX). */
+size_t cgroup_procs_fds(const struct cgroup *group, int *ret_fds);
+int cgroup_limit(struct cgroup *group, const struct cgroup_limits *limits, struct err *err) WARN_UNUSED;
+int cgroup_freeze(struct cgroup *group, bool frozen, struct err *err) WARN_UNUSED;
+/* SIGKILL to all tasks, frozen ones too (thaws). */
+void cgroup_kill(struct cgroup *group);
+int cgroup_usage(struct cgroup *group, struct cgroup_usage *ret_usage, struct err *err) WARN_UNUSED;
+/* A descriptor that signals OOM (v1: eventfd on memory.oom_control, EPOLLIN; v2: memory.events, EPOLLPRI), borrowed; -1 if
+ * there is none. */
+int cgroup_oom_fd(const struct cgroup *group);
+/* Removes the leaf; -ERR_CONFLICT (code EBUSY) while tasks are still there: call again. */
+int cgroup_destroy(struct cgroup *group, struct err *err) WARN_UNUSED;
