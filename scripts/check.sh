@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# The body of ./check: stages in order, each with its log under build-check/logs; a summary at the end. A stage is a function; it
+# fails by its exit status. Skips are lines "SKIP name: reason"; scripts/skips.allow says which are in order.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+quick=0
+[ "${1:-}" = --quick ] && quick=1
+
+out=build-check
+logs=$out/logs
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+summary=()
+
+stage() { # NAME FUNCTION: runs it, prints how it went; the log's tail when it failed
+    local name=$1 log="$logs/$1.log" started=$SECONDS
+    printf '%-34s' "$name"
+    if "$2" >"$log" 2>&1; then
+        echo "ok      $((SECONDS - started)) s"
+        passed=$((passed + 1))
+    else
+        echo "FAILED  $((SECONDS - started)) s, see $log"
+        tail -n 60 "$log" | sed 's/^/    /'
+        failed=$((failed + 1))
+        summary+=("$name")
+    fi
+}
+
+dependencies() { scripts/dependencies.sh check; }
+
+configure_and_build() { # DIR CMAKE_ARGS...
+    local dir=$1
+    shift
+    cmake -S . -B "$dir" -G Ninja "$@" && ninja -C "$dir"
+}
+
+unit_tests() { # DIR: prints "SKIP name: reason" for each test that exits with 77
+    (cd "$1" && ctest --output-on-failure --timeout 300 "${@:2}" 2>&1) | tee "$out/ctest.$$"
+    local status=${PIPESTATUS[0]}
+    grep -E '\*\*\*Skipped' "$out/ctest.$$" | awk '{print $4}' | while read -r name; do
+        (cd "$1" && "./tests/$name" 2>&1 | grep -m1 '^SKIP' | sed "s/^SKIP *:* */SKIP $name: /")
+    done
+    rm -f "$out/ctest.$$"
+    return "$status"
+}
+
+build_gcc() { configure_and_build $out/gcc -DCMAKE_C_COMPILER=gcc; }
+build_clang() { configure_and_build $out/clang -DCMAKE_C_COMPILER=clang; }
+build_asan() { configure_and_build $out/asan -DCMAKE_C_COMPILER=gcc -DSTOKE_SANITIZE=address; }
+build_tsan() { configure_and_build $out/tsan -DCMAKE_C_COMPILER=clang -DSTOKE_SANITIZE=thread; }
+build_fuzz() { configure_and_build $out/fuzz -DCMAKE_C_COMPILER=clang -DSTOKE_SANITIZE=address -DSTOKE_FUZZ=ON; }
+units_gcc() { unit_tests $out/gcc; }
+units_asan() { unit_tests $out/asan -L unit -LE no_sanitizer; }
+units_tsan() { unit_tests $out/tsan -L threads; }
+
+fuzz_smoke() { # every target for a few seconds; a finding is an artifact and an exit status
+    local target
+    for target in "$out"/fuzz/fuzz/fuzz_*; do
+        [ -x "$target" ] || continue
+        echo "== $(basename "$target")"
+        mkdir -p "$out/corpus/$(basename "$target")"
+        "$target" -max_total_time=10 -rss_limit_mb=1024 -artifact_prefix="$logs/" "$out/corpus/$(basename "$target")" || return 1
+    done
+}
+
+clients() { # the virtual environment with boto3 and the AWS CLI
+    [ -x .venv/bin/aws ] && [ .venv/stamp -nt tests/requirements.txt ] && return 0
+    rm -rf .venv && python3 -m venv .venv && .venv/bin/pip install -q -r tests/requirements.txt && touch .venv/stamp
+}
+
+integration() { STOKE_BUILD=$PWD/$out/gcc .venv/bin/python -m pytest -q -rs -p no:cacheprovider tests/integration; }
+
+# Prints each skip with its reason, and fails for one whose requirement can be had.
+skips() {
+    local status=0 line pattern condition allowed
+    while IFS= read -r line; do
+        skipped=$((skipped + 1))
+        allowed=
+        while IFS='|' read -r pattern condition; do
+            case "$pattern" in '#'*|'') continue ;; esac
+            pattern=${pattern% }
+            case "$line" in *"$pattern"*) bash -c "$condition" >/dev/null 2>&1 && allowed=1 ;; esac
+        done <scripts/skips.allow
+        if [ -n "$allowed" ]; then
+            echo "skipped: $line"
+        else
+            echo "skipped although its requirement can be had: $line"
+            status=1
+        fi
+    done < <(grep -hE '^SKIP(PED)?[ :]' "$logs"/*.log 2>/dev/null | sort -u)
+    return $status
+}
+
+rm -f "$logs"/*.log
+stage dependencies dependencies
+stage build-gcc build_gcc
+stage unit-gcc units_gcc
+if [ $quick = 0 ]; then
+    stage build-clang build_clang
+    stage build-asan build_asan
+    stage unit-asan units_asan
+    stage build-tsan build_tsan
+    stage unit-tsan units_tsan
+    stage build-fuzz build_fuzz
+    stage fuzz-smoke fuzz_smoke
+    if compgen -G 'tests/integration/test_*.py' >/dev/null; then
+        stage clients clients
+        stage integration integration
+    fi
+fi
+skips || failed=$((failed + 1))
+
+for name in "${summary[@]}"; do
+    echo "failed: $name ($logs/$name.log)"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
