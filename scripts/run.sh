@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The body of ./run: install, build, start, demonstrate, serve.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+demo=0
+listen=127.0.0.1:4566
+if [ "$(id -u)" = 0 ]; then data=/var/lib/stoke; else data=${XDG_DATA_HOME:-$HOME/.local/share}/stoke; fi
+config=()
+usage() { sed -n '2,5s/^# \{0,1\}//p' run; }
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --demo) demo=1 ;;
+    --listen) listen=${2:?--listen wants HOST:PORT}; shift ;;
+    --data) data=${2:?--data wants a directory}; shift ;;
+    --config) config=(--config "${2:?--config wants a file}"); shift ;;
+    --help|-h) usage; exit 0 ;;
+    *) echo "run: unknown option $1" >&2; usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+scripts/dependencies.sh run
+build_log=$(mktemp)
+trap 'rm -f "$build_log"' EXIT
+if ! { cmake -S . -B build -G Ninja && ninja -C build stoked stoke stoke-spawner stoke-zygote runtimes; } >"$build_log" 2>&1; then
+    tail -n 40 "$build_log" >&2
+    echo "run: the build failed" >&2
+    exit 1
+fi
+
+# The SDKs that functions may import. Without a registry Stoke works, and says so when a function asks for them.
+mkdir -p "$data"
+layers/runtimes/fetch_sdk.sh "$data" || echo "run: boto3 and the Node SDK could not be had; functions that import them will be told"
+
+export STOKE_ENDPOINT=http://$listen
+stoke=build/stoke
+build/stoked --listen "$listen" --data "$data" "${config[@]}" &
+daemon=$!
+stop() { kill -TERM "$daemon" 2>/dev/null || true; wait "$daemon" 2>/dev/null || true; rm -f "$build_log"; }
+trap stop EXIT
+trap 'exit 130' INT TERM
+for _ in $(seq 600); do
+    curl -fsS "$STOKE_ENDPOINT/_stoke/health" >/dev/null 2>&1 && break
+    kill -0 "$daemon" 2>/dev/null || { echo "run: stoked did not start" >&2; exit 1; }
+    sleep 0.1
+done
+
+# A name of its own: an invocation of a function that never ran is a cold one.
+function=hello
+echo
+echo "\$ stoke deploy $function examples/hello"
+$stoke deploy "$function" examples/hello
+for kind in cold warm; do
+    echo
+    echo "\$ stoke invoke --log $function '{\"name\": \"$kind\"}'"
+    started=$(date +%s%N)
+    $stoke invoke --log "$function" "{\"name\": \"$kind\"}"
+    printf '%s: %d.%d ms from the command line to the result\n' "$kind" $((($(date +%s%N) - started) / 1000000)) \
+        $((($(date +%s%N) - started) / 100000 % 10))
+done
+cat <<TEXT
+
+Stoke serves on $STOKE_ENDPOINT, its data is in $data. Try:
+  export AWS_ENDPOINT_URL=$STOKE_ENDPOINT AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
+  aws lambda list-functions
+  aws lambda invoke --function-name $function --cli-binary-format raw-in-base64-out --payload '{"name": "you"}' /dev/stdout
+  $PWD/build/stoke logs $function
+  $PWD/build/stoke doctor
+TEXT
+[ $demo = 1 ] && exit 0
+echo
+echo "Ctrl-C ends it."
+wait "$daemon"
