@@ -63,6 +63,9 @@ struct session_events {
     void (*response)(void *arg, const char *content_type, const char *body, size_t len);
     void (*error)(void *arg, const struct session_error *error);
     void (*too_large)(void *arg, size_t len); /* a response over the limit; the runtime goes on */
+    /* After response, error or too_large: the runtime asks for its next event (channel runtimes: straight after them). Until
+     * then the invocation still occupies the worker. May be NULL. */
+    void (*idle)(void *arg);
     void (*broken)(void *arg, const char *why); /* the peer broke the protocol, or cut a half-sent response */
     /* Bytes the worker wrote to stdout or stderr, at most 64 KiB at a time; also called from session_drain_log. */
     void (*log)(void *arg, const char *data, size_t len);

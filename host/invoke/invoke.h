@@ -13,6 +13,20 @@
 
 struct invoke;
 struct invocation;
+struct loop;
+struct pool;
+
+struct invoke_options {
+    struct loop *loop;            /* borrowed for life, as pool */
+    struct pool *pool;
+    unsigned account_concurrency; /* running invocations per account and region; 0: 1000, Lambda's default */
+};
+
+int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke, struct err *err) WARN_UNUSED;
+/* Ends what still runs with INVOKE_SERVICE_ERROR (their done callbacks run here), frees. Before pool_free(). */
+void invoke_free(struct invoke *invoke);
+/* Invocations admitted and not yet complete (their runtime not yet idle again). */
+unsigned invoke_running(const struct invoke *invoke);
 
 struct invoke_request {
     struct function_version *version; /* counted by invoke_start itself */
