@@ -1,0 +1,107 @@
+/* `stoke doctor`: what this machine lacks, in plain words, and how to get it. Asks the running daemon, which has tried; without one
+ * it looks itself at what can be seen from outside. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "lib/base/fd.h"
+#include "lib/base/strutil.h"
+
+static void line(const char *mark, const char *text)
+{
+    printf("%-8s%s\n", mark, text);
+}
+
+static int from_daemon(struct cli *cli, const cJSON *health)
+{
+    if (cli->json) {
+        cli_print_json(health);
+        return CLI_OK;
+    }
+    const cJSON *host = json_get(health, "host"), *item, *missing = json_get(host, "missing");
+    printf("stoked %s at %s\n", json_str(health, "version") ? json_str(health, "version") : "?", cli->endpoint);
+    cJSON_ArrayForEach(item, host)
+    {
+        if (cJSON_IsBool(item)) {
+            line(cJSON_IsTrue(item) ? "ok" : "no", item->string);
+        } else if (cJSON_IsString(item) || cJSON_IsNumber(item)) {
+            CLEANUP(freep) char *value = cJSON_IsString(item) ? strdup(item->valuestring) : str_format("%g", item->valuedouble);
+            CLEANUP(freep) char *text = str_format("%s: %s", item->string, value);
+            line("", text);
+        }
+    }
+    int count = 0;
+    cJSON_ArrayForEach(item, missing)
+    {
+        line("missing", cJSON_GetStringValue(item));
+        count++;
+    }
+    puts(count ? "Functions run, without what is named missing." : "Nothing is missing.");
+    return CLI_OK;
+}
+
+static bool file_says(const char *path, const char *value)
+{
+    CLEANUP(freep) char *text = NULL;
+    return fd_read_file(AT_FDCWD, path, 65536, &text, NULL, NULL) == 0 && strstr(text, value);
+}
+
+/* Without a daemon: the things that stop one from starting. */
+static int from_outside(void)
+{
+    int bad = 0;
+    struct stat st;
+    if (file_says("/proc/sys/user/max_user_namespaces", "0\n") && !file_says("/proc/sys/user/max_user_namespaces", "00")) {
+        line("missing", "user namespaces are switched off; as root: sysctl user.max_user_namespaces=65536");
+        bad++;
+    }
+    if (getuid() != 0 && file_says("/proc/sys/kernel/unprivileged_userns_clone", "0")) {
+        line("missing", "user namespaces are for root only; as root: sysctl kernel.unprivileged_userns_clone=1");
+        bad++;
+    }
+    if (getuid() != 0 && file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")) {
+        line("missing", "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+        bad++;
+    }
+    if (stat("/sys/fs/cgroup/cgroup.controllers", &st) < 0 && stat("/sys/fs/cgroup/memory", &st) < 0) {
+        line("missing", "no control groups are mounted at /sys/fs/cgroup: limits cannot be enforced");
+        bad++;
+    }
+    if (getuid() != 0 && getenv("XDG_RUNTIME_DIR") == NULL) {
+        line("missing", "no user session bus: limits need one; log in properly, or as root: loginctl enable-linger USER");
+        bad++;
+    }
+    if (stat("/usr/bin/python3", &st) < 0) {
+        line("missing", "no Python under /usr: apt-get install python3, or name its directory in runtimes.path");
+        bad++;
+    }
+    if (!bad)
+        line("ok", "nothing that stops stoked from starting; start it, and ask again for the whole picture");
+    return bad ? CLI_FAILED : CLI_OK;
+}
+
+int cli_doctor(struct cli *cli, int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1)
+        return cli_usage("usage: stoke doctor\n");
+    struct http_call call = {.method = "GET", .path = "/_stoke/health", .timeout_s = 10};
+    struct http_answer answer;
+    struct err err;
+    if (http_client_call(cli->client, &call, &answer, &err) < 0) {
+        if (err.kind != ERR_UNAVAILABLE)
+            return cli_fail_err(&err);
+        fprintf(stderr, "stoke: %s; looking at this machine from outside\n", err.msg);
+        return from_outside();
+    }
+    CLEANUP(json_freep) cJSON *health = NULL;
+    int rc = answer.status >= 300                                                      ? cli_fail_answer(&answer)
+             : json_parse(answer.body, answer.body_len, &health, &err) < 0 ? cli_fail_err(&err)
+                                                                                       : from_daemon(cli, health);
+    http_answer_free(&answer);
+    return rc;
+}

@@ -1,0 +1,115 @@
+/* `stoke list` and `stoke rm`. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "lib/base/strutil.h"
+
+static int all_functions(struct cli *cli, cJSON **ret_list)
+{
+    CLEANUP(json_freep) cJSON *list = cJSON_CreateArray();
+    CLEANUP(freep) char *path = strdup("/2015-03-31/functions?MaxItems=50");
+    while (path) {
+        CLEANUP(json_freep) cJSON *page = NULL;
+        int rc = cli_get(cli, "GET", path, NULL, &page);
+        if (rc != CLI_OK)
+            return rc;
+        cJSON *functions = json_get(page, "Functions"), *item;
+        while ((item = functions ? cJSON_DetachItemFromArray(functions, 0) : NULL))
+            cJSON_AddItemToArray(list, item);
+        const char *marker = json_str(page, "NextMarker");
+        CLEANUP(freep) char *escaped = http_escape(marker ? marker : "");
+        free(path);
+        path = marker && *marker ? str_format("/2015-03-31/functions?MaxItems=50&Marker=%s", escaped) : NULL;
+    }
+    *ret_list = STEAL(list);
+    return CLI_OK;
+}
+
+/* How each function runs on this host: name -> {"Note": ...}, from the daemon's own page. */
+static const char *note_of(const cJSON *here, const char *name)
+{
+    const cJSON *item, *functions = json_get(here, "Functions");
+    cJSON_ArrayForEach(item, functions)
+    {
+        const char *n = json_str(item, "FunctionName");
+        if (n && str_eq(n, name))
+            return json_str(item, "Note");
+    }
+    return NULL;
+}
+
+static void show_table(const cJSON *list, const cJSON *here)
+{
+    int width = 8;
+    const cJSON *f;
+    cJSON_ArrayForEach(f, list)
+    {
+        int n = (int)strlen(json_str(f, "FunctionName"));
+        width = n > width ? n : width;
+    }
+    printf("%-*s  %-16s %-9s %9s %8s  %s\n", width, "FUNCTION", "RUNTIME", "STATE", "MEMORY", "TIMEOUT", "CHANGED");
+    cJSON_ArrayForEach(f, list)
+    {
+        const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *state = json_str(f, "State");
+        const char *changed = json_str(f, "LastModified"), *note = note_of(here, name);
+        printf("%-*s  %-16s %-9s %6lld MB %6lld s  %.19s\n", width, name, runtime ? runtime : "-", state ? state : "Active",
+               (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
+        if (note && *note)
+            printf("%-*s  note: %s\n", width, "", note);
+    }
+}
+
+int cli_list(struct cli *cli, int argc, char **argv)
+{
+    static const struct option options[] = {{"names", no_argument, NULL, 'n'}, {"help", no_argument, NULL, '?'}, {0}};
+    bool names = false;
+    int c;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c != 'n')
+            return cli_usage("usage: stoke list [--names]\n");
+        names = true;
+    }
+    CLEANUP(json_freep) cJSON *list = NULL;
+    CLEANUP(json_freep) cJSON *here = NULL;
+    int rc = all_functions(cli, &list);
+    if (rc != CLI_OK)
+        return rc;
+    if (names) {
+        const cJSON *f;
+        cJSON_ArrayForEach(f, list)
+            puts(json_str(f, "FunctionName"));
+        return CLI_OK;
+    }
+    rc = cli_get(cli, "GET", "/_stoke/functions", NULL, &here);
+    if (rc != CLI_OK)
+        return rc;
+    if (cli->json)
+        cli_print_json(here);
+    else if (cJSON_GetArraySize(list) == 0)
+        puts("no functions yet; `stoke deploy NAME DIRECTORY` makes one");
+    else
+        show_table(list, here);
+    return CLI_OK;
+}
+
+int cli_rm(struct cli *cli, int argc, char **argv)
+{
+    if (argc < 2 || argv[1][0] == '-')
+        return cli_usage("usage: stoke rm NAME...\n");
+    int worst = CLI_OK;
+    for (int i = 1; i < argc; i++) {
+        CLEANUP(freep) char *path = cli_function_path(argv[i], "");
+        struct http_answer answer;
+        int rc = cli_call(cli, "DELETE", path, NULL, &answer);
+        if (rc != CLI_OK)
+            return rc;
+        if (answer.status >= 300)
+            worst = cli_fail_answer(&answer);
+        else if (!cli->json)
+            printf("deleted %s\n", argv[i]);
+        http_answer_free(&answer);
+    }
+    return worst;
+}

@@ -1,0 +1,118 @@
+/* `stoke`, the command line: the options every subcommand takes, and the table of subcommands. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "lib/base/strutil.h"
+
+#define ENDPOINT_DEFAULT "http://127.0.0.1:4566"
+
+static const struct command {
+    const char *name;
+    cli_command_fn *fn;
+    const char *help;
+} commands[] = {
+    {"deploy", cli_deploy, "create or update a function from a directory or a zip"},
+    {"invoke", cli_invoke, "invoke a function and print what it returns"},
+    {"list", cli_list, "list the functions and how they run here"},
+    {"logs", cli_logs, "show a function's log, -f to follow it"},
+    {"rm", cli_rm, "delete functions"},
+    {"runtimes", cli_runtimes, "list the interpreters; add NAME PATH registers one"},
+    {"doctor", cli_doctor, "say what this machine lacks, and how to get it"},
+};
+
+static void help(FILE *to)
+{
+    fputs("usage: stoke [--endpoint URL] [--region REGION] [--account ID] [--output text|json] COMMAND ...\n\n", to);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fputs("  completion print a completion script for bash: source <(stoke completion)\n\n"
+          "`stoke COMMAND --help` shows the options of a command. Environment: STOKE_ENDPOINT (default\n" ENDPOINT_DEFAULT
+          "), AWS_REGION, AWS_ACCESS_KEY_ID (12 digits choose the account).\n",
+          to);
+}
+
+static int completion(void)
+{
+    fputs("_stoke() {\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}\n"
+          "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
+          "        COMPREPLY=($(compgen -W 'deploy invoke list logs rm runtimes doctor completion' -- \"$cur\"))\n"
+          "        return\n"
+          "    fi\n"
+          "    case \"$cur\" in\n"
+          "    -*) COMPREPLY=($(compgen -W \"$(stoke \"$command\" --help 2>&1 | grep -oE -- '--[a-z-]+')\" -- \"$cur\")) ;;\n"
+          "    *) case \"$command\" in\n"
+          "       invoke|logs|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- \"$cur\")) ;;\n"
+          "       *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+          "       esac ;;\n"
+          "    esac\n"
+          "}\n"
+          "complete -F _stoke stoke\n",
+          stdout);
+    return CLI_OK;
+}
+
+static const char *env_or(const char *name, const char *fallback)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : fallback;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (!str_eq(argv[0], commands[i].name))
+            continue;
+        struct err err;
+        if (http_client_new(cli->endpoint, cli->account, cli->region, &cli->client, &err) < 0)
+            return cli_fail_err(&err);
+        optind = 0; /* glibc: start anew with the subcommand's own vector */
+        int rc = commands[i].fn(cli, argc, argv);
+        http_client_free(cli->client);
+        return rc;
+    }
+    if (str_eq(argv[0], "completion"))
+        return completion();
+    return cli_fail(CLI_USAGE, "there is no command \"%s\"; `stoke --help` lists them", argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"endpoint", required_argument, NULL, 'e'}, {"region", required_argument, NULL, 'r'},
+        {"account", required_argument, NULL, 'a'},  {"output", required_argument, NULL, 'o'},
+        {"version", no_argument, NULL, 'V'},        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    struct cli cli = {.endpoint = env_or("STOKE_ENDPOINT", env_or("AWS_ENDPOINT_URL", ENDPOINT_DEFAULT)),
+                      .region = env_or("AWS_REGION", env_or("AWS_DEFAULT_REGION", "us-east-1")),
+                      .account = env_or("AWS_ACCESS_KEY_ID", "000000000000")};
+    int c;
+    while ((c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+        if (c == 'e')
+            cli.endpoint = optarg;
+        else if (c == 'r')
+            cli.region = optarg;
+        else if (c == 'a')
+            cli.account = optarg;
+        else if (c == 'o' && (str_eq(optarg, "json") || str_eq(optarg, "text")))
+            cli.json = str_eq(optarg, "json");
+        else if (c == 'o')
+            return cli_fail(CLI_USAGE, "--output takes text or json, not \"%s\"", optarg);
+        else if (c == 'V') {
+            puts("stoke " STOKE_VERSION);
+            return CLI_OK;
+        } else if (c == 'h') {
+            help(stdout);
+            return CLI_OK;
+        } else
+            return CLI_USAGE;
+    }
+    if (optind == argc) {
+        help(stderr);
+        return CLI_USAGE;
+    }
+    return run(&cli, argc - optind, argv + optind);
+}
