@@ -4,10 +4,13 @@
  *
  *     registry_resolve(registry, account, region, "hello", "$LATEST", &version, &err);
  *     ... function_version_unref(version);
+ *
+ * The front door inside a worker (http_server_add() of its endpoint listener) has its struct function_version as the
+ * listener's context, counted by the worker for as long as the listener lives; the public listener's context is NULL.
+ * What the control plane does with functions is in functions.h.
  */
 #pragma once
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +18,7 @@
 #include "layers/runtimes/runtimes.h"
 #include "layers/store.h"
 #include "lib/base/err.h"
+#include "lib/json/json.h"
 
 #define FUNCTION_LAYERS_MAX 5
 
@@ -50,7 +54,8 @@ void function_version_unref(struct function_version *version);
 struct registry;
 
 /* Finds the version an invocation means. identifier: name, partial or full ARN, perhaps with a qualifier inside; qualifier:
- * the parameter, or NULL. *ret_version is counted for the caller. ERR_NOT_FOUND and ERR_INVALID carry AWS's message. */
+ * the parameter, or NULL. *ret_version is counted for the caller. ERR_NOT_FOUND, ERR_INVALID, ERR_DENIED (another account's)
+ * and ERR_CONFLICT (still Pending) carry AWS's message. */
 int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
                      const char *qualifier, struct function_version **ret_version, struct err *err) WARN_UNUSED;
 

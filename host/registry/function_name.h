@@ -1,0 +1,31 @@
+/* How callers name a function: by name, partial ARN or full ARN, with a qualifier inside or beside it. Pure; any thread.
+ *
+ *     function_name_parse("arn:aws:lambda:us-east-1:1...:function:hello:7", NULL, account, region, &name, &err);
+ *     ... name.name is "hello", name.qualifier "7"
+ *
+ * Source: the FunctionName and NamespacedFunctionName patterns of Lambda's service model; the messages are AWS's own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/err.h"
+
+#define FUNCTION_NAME_MAX 140 /* NamespacedFunctionName's bound; a new function's name has at most 64 */
+#define FUNCTION_QUALIFIER_MAX 128
+#define FUNCTION_ARN_BYTES 400
+
+struct function_name {
+    char account[13], region[32];
+    char name[FUNCTION_NAME_MAX + 1];
+    char qualifier[FUNCTION_QUALIFIER_MAX + 1]; /* empty: none was given */
+};
+
+/* account and region are the caller's; qualifier may be NULL. ERR_INVALID: not a name, or two qualifiers that differ;
+ * ERR_NOT_FOUND: an ARN of another region; ERR_DENIED: an ARN of another account. */
+int function_name_parse(const char *identifier, const char *qualifier, const char *account, const char *region,
+                        struct function_name *ret_name, struct err *err) WARN_UNUSED;
+
+/* The ARN into out (FUNCTION_ARN_BYTES); a NULL or empty qualifier is left out. */
+void function_name_arn(const struct function_name *name, const char *qualifier, char *out);

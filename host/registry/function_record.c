@@ -1,0 +1,160 @@
+/* Functions and their rows in memory: making, finding, freeing, and the one place that changes a record's state. */
+#include "host/registry/function_record.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/strutil.h"
+
+/* Which state may follow which; everything else is a bug of ours. */
+static const bool transitions[RECORD_STATES][RECORD_STATES] = {
+    [RECORD_RESERVED] = {[RECORD_PENDING] = true, [RECORD_READY] = true}, /* READY: loaded at start */
+    [RECORD_PENDING] = {[RECORD_READY] = true},
+    [RECORD_READY] = {[RECORD_CLAIMED] = true, [RECORD_DELETING] = true},
+    [RECORD_CLAIMED] = {[RECORD_READY] = true, [RECORD_SETTLING] = true},
+    [RECORD_SETTLING] = {[RECORD_READY] = true},
+    [RECORD_DELETING] = {[RECORD_READY] = true},
+};
+
+void record_set_state(struct function_record *record, enum record_state to)
+{
+    assert(transitions[record->state][to]);
+    record->state = to;
+}
+
+bool record_is_visible(const struct function_record *record)
+{
+    return record->state != RECORD_RESERVED;
+}
+
+size_t record_key(const char *account, const char *region, const char *name, char key[FUNCTION_KEY_BYTES])
+{
+    char *p = stpcpy(key, account);
+    *p++ = ' ';
+    p = stpcpy(p, region);
+    *p++ = ' ';
+    p = stpcpy(p, name);
+    assert(p < key + FUNCTION_KEY_BYTES);
+    return (size_t)(p - key);
+}
+
+struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region,
+                                      const char *name)
+{
+    char key[FUNCTION_KEY_BYTES];
+    struct function_record *record;
+    size_t len = record_key(account, region, name, key);
+    HASH_FIND(hh, registry->functions, key, len, record);
+    return record;
+}
+
+struct function_record *record_new(struct registry *registry, const char *account, const char *region, const char *name)
+{
+    struct function_record *record = calloc(1, sizeof(*record));
+    if (record == NULL)
+        abort();
+    record->registry = registry;
+    record->state = RECORD_RESERVED;
+    (void)str_copy(record->account, sizeof(record->account), account);
+    (void)str_copy(record->region, sizeof(record->region), region);
+    size_t len = record_key(account, region, name, record->key);
+    record->name = record->key + len - strlen(name);
+    HASH_ADD_KEYPTR(hh, registry->functions, record->key, len, record);
+    return record;
+}
+
+void record_free(struct function_record *record)
+{
+    struct registry *registry = record->registry;
+    HASH_DEL(registry->functions, record);
+    if (record_is_visible(record))
+        registry->committed--;
+    row_free(registry, record->latest);
+    row_free(registry, record->before);
+    for (size_t i = 0; i < record->published_count; i++)
+        row_free(registry, record->published[i]);
+    free(record->published);
+    free(record->tags);
+    free(record);
+}
+
+static void code_use_add(struct registry *registry, const char *sha256)
+{
+    struct code_use *use;
+    HASH_FIND_STR(registry->codes, sha256, use);
+    if (use == NULL) {
+        use = calloc(1, sizeof(*use));
+        if (use == NULL)
+            abort();
+        (void)str_copy(use->sha256, sizeof(use->sha256), sha256);
+        HASH_ADD_STR(registry->codes, sha256, use);
+    }
+    use->rows++;
+}
+
+static void code_use_drop(struct registry *registry, const char *sha256)
+{
+    struct code_use *use;
+    HASH_FIND_STR(registry->codes, sha256, use);
+    assert(use != NULL && use->rows > 0);
+    if (--use->rows == 0) {
+        HASH_DEL(registry->codes, use);
+        free(use);
+    }
+}
+
+struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
+                            uint64_t code_size)
+{
+    struct version_row *row = calloc(1, sizeof(*row));
+    if (row == NULL)
+        abort();
+    row->number = number;
+    row->code_size = code_size;
+    row->config = strdup(config);
+    if (row->config == NULL)
+        abort();
+    bool fits = str_copy(row->code_sha256, sizeof(row->code_sha256), code_sha256);
+    assert(fits);
+    code_use_add(registry, row->code_sha256);
+    return row;
+}
+
+void row_free(struct registry *registry, struct version_row *row)
+{
+    if (row == NULL)
+        return;
+    code_use_drop(registry, row->code_sha256);
+    if (row->built != NULL) {
+        uint64_t key = row->built->key;
+        function_version_unref(row->built);
+        if (registry->retired != NULL)
+            registry->retired(registry->retired_arg, key);
+    }
+    free(row->config);
+    free(row);
+}
+
+struct version_row *record_row(const struct function_record *record, const char *qualifier)
+{
+    if (qualifier == NULL || *qualifier == '\0' || str_eq(qualifier, "$LATEST"))
+        return record->latest;
+    int64_t number;
+    if (!str_to_i64(qualifier, 1, INT64_MAX, &number))
+        return NULL;
+    size_t low = 0, high = record->published_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        struct version_row *row = record->published[mid];
+        if (row->number == (uint64_t)number)
+            return row;
+        if (row->number < (uint64_t)number)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}

@@ -1,0 +1,104 @@
+/* The registry's own view of a function; private to host/registry. Who may do what is one state machine:
+ *
+ *              create_begin                create committed          settled
+ *   (nothing) -------------> RESERVED ----------------------> PENDING ------> READY <---------------+
+ *                               |                                              |  ^                 |
+ *                               v abandon, write failed           update_begin |  | abandon,        | settled
+ *                           (nothing)                                          v  | write failed    |
+ *                                                                            CLAIMED --------> SETTLING
+ *                                          delete, write failed                   update committed
+ *                            (nothing) <-------- DELETING <--- READY
+ *
+ * Committed rows are immutable: an update makes a new row and, for invocations, a new struct function_version.
+ */
+#pragma once
+
+#include <uthash.h>
+
+#include "host/registry/functions.h"
+#include "lib/base/id.h"
+#include "lib/db/db.h"
+
+#define FUNCTION_KEY_BYTES (13 + 32 + FUNCTION_NAME_MAX + 1)
+
+enum record_state {
+    RECORD_RESERVED, /* the name is taken, nothing is committed: invisible to readers */
+    RECORD_PENDING,  /* committed; AWS's State Pending */
+    RECORD_READY,    /* Active, or Failed if its runtime is not there */
+    RECORD_CLAIMED,  /* an update is being prepared; readers and invocations see the old row */
+    RECORD_SETTLING, /* an update is committed: readers see the new row, invocations still the old one */
+    RECORD_DELETING, /* the deletion is on its way to the disk; readers still see it */
+    RECORD_STATES
+};
+
+/* One version as stored. */
+struct version_row {
+    uint64_t number; /* 0: $LATEST */
+    uint64_t code_size;
+    int64_t modified_ms;
+    char code_sha256[SHA256_HEX_BYTES];
+    char revision_id[ID_UUID_BYTES];
+    char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
+    struct function_version *built;            /* made on first use, so that a start only reads text; counted */
+    char *config;                              /* JSON */
+};
+
+struct function_record {
+    struct registry *registry;
+    UT_hash_handle hh;
+    char key[FUNCTION_KEY_BYTES];
+    char account[13], region[32];
+    char *name;
+    int64_t id;
+    enum record_state state;
+    char *tags;                 /* JSON object or NULL */
+    struct version_row *latest; /* what readers see; NULL while RESERVED */
+    struct version_row *before; /* SETTLING: what invocations see */
+    struct version_row **published;
+    size_t published_count;
+};
+
+/* How many rows use an archive. */
+struct code_use {
+    UT_hash_handle hh;
+    char sha256[SHA256_HEX_BYTES];
+    uint64_t rows;
+};
+
+struct registry {
+    struct db *db;
+    struct loop *loop;
+    const struct runtimes *runtimes;
+    bool runtimes_exact;
+    struct function_record *functions; /* by key */
+    struct code_use *codes;
+    size_t committed; /* functions that are not merely RESERVED */
+    uint64_t next_key;
+    registry_retired_fn *retired;
+    void *retired_arg;
+};
+
+/* "account region name" into key; returns its length. */
+size_t record_key(const char *account, const char *region, const char *name, char key[FUNCTION_KEY_BYTES]);
+struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region,
+                                      const char *name);
+/* A record in the hash, RESERVED. */
+struct function_record *record_new(struct registry *registry, const char *account, const char *region, const char *name);
+void record_free(struct function_record *record); /* out of the hash; retires what was built */
+void record_set_state(struct function_record *record, enum record_state to);
+bool record_is_visible(const struct function_record *record);
+
+/* Copies; counts the archive's use. */
+struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
+                            uint64_t code_size);
+void row_free(struct registry *registry, struct version_row *row);
+/* The row of a qualifier ("" and "$LATEST": the latest), or NULL. */
+struct version_row *record_row(const struct function_record *record, const char *qualifier);
+/* The row's version for the data plane, made on first use. Borrowed. */
+struct function_version *row_version(struct function_record *record, struct version_row *row);
+
+int registry_load(struct registry *registry, struct err *err) WARN_UNUSED;
+
+/* The schema, one migration a string. */
+extern const char *const registry_migrations[];
+extern const size_t registry_migration_count;

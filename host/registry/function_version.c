@@ -1,0 +1,118 @@
+/* Function versions for the data plane: built from a stored row when first needed, counted, freed with their last user. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/registry/function_record.h"
+#include "lib/base/strutil.h"
+#include "lib/json/json.h"
+
+void function_version_ref(struct function_version *version)
+{
+    version->refs++;
+}
+
+void function_version_unref(struct function_version *version)
+{
+    assert(version->refs > 0);
+    if (--version->refs > 0)
+        return;
+    for (size_t i = 0; i < version->env_count; i++)
+        free(version->env[i]);
+    free(version->env);
+    free(version->name);
+    free(version->version);
+    free(version->arn);
+    free(version->runtime);
+    free(version->handler);
+    free(version->role);
+    free(version->log_group);
+    free(version->state_reason);
+    free(version->state_reason_code);
+    free(version);
+}
+
+static char *copy(const char *text)
+{
+    char *s = strdup(text != NULL ? text : "");
+    if (s == NULL)
+        abort();
+    return s;
+}
+
+static void read_env(struct function_version *version, const cJSON *config)
+{
+    const cJSON *variables = json_get(json_get(config, "Environment"), "Variables");
+    int count = variables != NULL ? cJSON_GetArraySize(variables) : 0;
+    if (count == 0)
+        return;
+    version->env = calloc((size_t)count, sizeof(*version->env));
+    if (version->env == NULL)
+        abort();
+    const cJSON *item;
+    cJSON_ArrayForEach(item, variables) {
+        if (cJSON_IsString(item))
+            version->env[version->env_count++] = str_format("%s=%s", item->string, item->valuestring);
+    }
+}
+
+static void set_failed(struct function_version *version, const char *code, const char *reason)
+{
+    memset(&version->match, 0, sizeof(version->match));
+    version->state = "Failed";
+    version->state_reason = copy(reason);
+    version->state_reason_code = copy(code);
+}
+
+/* How it runs on this host, which may have changed since the last start: the state follows. */
+static void match_runtime(struct function_version *version, const struct registry *registry)
+{
+    struct err err;
+    version->state = "Active";
+    if (runtimes_match(registry->runtimes, version->runtime, registry->runtimes_exact, &version->match, &err) < 0)
+        set_failed(version, "InvalidRuntime", err.msg);
+}
+
+static struct function_version *version_build(const struct function_record *record, const struct version_row *row)
+{
+    CLEANUP(json_freep) cJSON *config = NULL;
+    struct err err;
+    struct function_version *version = calloc(1, sizeof(*version));
+    if (version == NULL)
+        abort();
+    int parsed = json_parse(row->config, strlen(row->config), &config, &err);
+    version->refs = 1;
+    version->key = ++record->registry->next_key;
+    (void)str_copy(version->account, sizeof(version->account), record->account);
+    (void)str_copy(version->region, sizeof(version->region), record->region);
+    version->name = copy(record->name);
+    version->version = row->number == 0 ? copy("$LATEST") : str_format("%llu", (unsigned long long)row->number);
+    version->arn = str_format("arn:aws:lambda:%s:%s:function:%s", record->region, record->account, record->name);
+    version->runtime = copy(json_str(config, "Runtime"));
+    version->handler = copy(json_str(config, "Handler"));
+    version->role = copy(json_str(config, "Role"));
+    const cJSON *architecture = cJSON_GetArrayItem(json_get(config, "Architectures"), 0);
+    version->arm64 = cJSON_IsString(architecture) && str_eq(architecture->valuestring, "arm64");
+    version->memory_mb = (uint32_t)json_int(config, "MemorySize", 128);
+    version->timeout_s = (uint32_t)json_int(config, "Timeout", 3);
+    version->tmp_mb = (uint32_t)json_int(json_get(config, "EphemeralStorage"), "Size", 512);
+    read_env(version, config);
+    (void)str_copy(version->code_sha256, sizeof(version->code_sha256), row->code_sha256);
+    const cJSON *logging = json_get(config, "LoggingConfig");
+    const char *group = json_str(logging, "LogGroup"), *format = json_str(logging, "LogFormat");
+    version->log_group = group != NULL ? copy(group) : str_format("/aws/lambda/%s", record->name);
+    version->log_json = format != NULL && str_eq(format, "JSON");
+    if (parsed < 0) /* one damaged row must not keep the other functions from running */
+        set_failed(version, "InternalError", err.msg);
+    else
+        match_runtime(version, record->registry);
+    return version;
+}
+
+struct function_version *row_version(struct function_record *record, struct version_row *row)
+{
+    if (row->built == NULL)
+        row->built = version_build(record, row);
+    return row->built;
+}

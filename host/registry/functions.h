@@ -1,0 +1,95 @@
+/* What the control plane does with functions: create, update, delete, list, describe. Writes are claimed first (one at a
+ * time per function), then committed; done runs on the loop after the commit reached the disk, so what was acknowledged is
+ * there after any crash. Loop thread only.
+ *
+ *     registry_open(&options, &registry, &err);
+ *     registry_create_begin(registry, &name, &record, &err);         // ERR_EXISTS: the name is taken
+ *     ... unpack the archive on a thread; on failure registry_abandon(record) ...
+ *     registry_create_commit(record, &draft, tags, created, call);   // created(call, record, NULL) -> Pending, then Active
+ *
+ * A new or changed function shows AWS's lifecycle: Pending or InProgress in the answer, Active and Successful right after.
+ */
+#pragma once
+
+#include "host/registry/function_name.h"
+#include "host/registry/registry.h"
+
+struct function_record; /* a function and its versions; valid until its deletion was committed */
+struct loop;
+
+struct registry_options {
+    const char *db_path;
+    struct loop *loop;
+    const struct runtimes *runtimes; /* borrowed for the registry's life */
+    bool runtimes_exact;             /* only a runtime's own version will do */
+};
+
+int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err) WARN_UNUSED;
+/* Commits what is under way; no done callback runs any more. Versions still counted elsewhere live on. */
+void registry_close(struct registry *registry);
+
+/* The new content of $LATEST; borrowed for the call. */
+struct function_draft {
+    const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in */
+    const char *code_sha256;         /* hexadecimal */
+    uint64_t code_size;
+};
+
+/* err is NULL after the commit. */
+typedef void registry_done_fn(void *arg, struct function_record *record, const struct err *err);
+
+/* Finds a function by its name alone; ERR_NOT_FOUND in AWS's words (with the name's qualifier in the ARN). */
+int registry_find(struct registry *registry, const struct function_name *name, struct function_record **ret_record,
+                  struct err *err) WARN_UNUSED;
+
+/* Takes a free name. ERR_EXISTS in AWS's words. Ends in registry_create_commit() or registry_abandon(). */
+int registry_create_begin(struct registry *registry, const struct function_name *name,
+                          struct function_record **ret_record, struct err *err) WARN_UNUSED;
+/* tags: an object of strings, or NULL; borrowed. When the write fails the name is free again and record is gone. */
+void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags,
+                            registry_done_fn *done, void *arg);
+
+/* Claims a function for an update. ERR_CONFLICT, in AWS's words, while another is under way. Ends in
+ * registry_update_commit() or registry_abandon(). */
+int registry_update_begin(struct function_record *record, struct err *err) WARN_UNUSED;
+void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
+                            void *arg);
+/* Gives a claim up; a function that was not created yet is gone. */
+void registry_abandon(struct function_record *record);
+
+/* Deletes the function with all versions; done's record is NULL. ERR_CONFLICT while an update is under way. */
+int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err) WARN_UNUSED;
+
+/* One version as AWS describes it; everything borrowed, until the next change of the function. */
+struct function_facts {
+    const char *account, *region, *name;
+    char version[21];             /* "$LATEST" or a number */
+    const char *config;           /* the draft's config as JSON text */
+    const char *code_sha256;
+    uint64_t code_size;
+    int64_t modified_ms;
+    const char *revision_id;
+    const char *state, *state_reason, *state_reason_code;                   /* the last two may be NULL */
+    const char *update_status, *update_status_reason, *update_status_reason_code; /* may be NULL */
+    const struct runtime_match *match;                                        /* how it runs here */
+    const char *tags;                                                         /* JSON object or NULL */
+};
+/* qualifier: NULL or empty for $LATEST. ERR_NOT_FOUND in AWS's words. */
+int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts,
+                      struct err *err) WARN_UNUSED;
+/* Versions of a function: 0 is $LATEST, then the published ones, oldest first. */
+size_t registry_version_count(const struct function_record *record);
+void registry_describe_at(struct function_record *record, size_t i, struct function_facts *ret_facts);
+
+/* The functions of an account and region from the name `from` on (NULL: all), by name. The caller frees *ret_records. */
+size_t registry_list(struct registry *registry, const char *account, const char *region, const char *from,
+                     struct function_record ***ret_records);
+const char *registry_record_name(const struct function_record *record);
+/* How many functions an account has in a region, and the bytes of their archives. */
+void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions,
+                    uint64_t *ret_code_bytes);
+/* All functions of the host; for health. */
+size_t registry_count(const struct registry *registry);
+
+/* Whether any version uses that archive; arg is the registry (the shape that store_sweep() wants). */
+int registry_code_is_live(void *arg, const char *sha256_hex);

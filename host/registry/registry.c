@@ -1,0 +1,233 @@
+/* Opening and closing the registry, and everything that only reads it: resolving for an invocation, describing and
+ * listing for the control plane. */
+#include "host/registry/registry.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/registry/function_record.h"
+#include "lib/base/strutil.h"
+
+int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err)
+{
+    struct registry *registry = calloc(1, sizeof(*registry));
+    if (registry == NULL)
+        return err_set(err, ERR_NO_MEMORY, "the registry");
+    registry->loop = options->loop;
+    registry->runtimes = options->runtimes;
+    registry->runtimes_exact = options->runtimes_exact;
+    if (db_open(options->db_path, registry_migrations, registry_migration_count, options->loop, &registry->db, err) < 0) {
+        free(registry);
+        return err_wrap(err, "opening %s", options->db_path);
+    }
+    int r = registry_load(registry, err);
+    if (r < 0) {
+        registry_close(registry);
+        return r;
+    }
+    *ret_registry = registry;
+    return 0;
+}
+
+void registry_close(struct registry *registry)
+{
+    if (registry == NULL)
+        return;
+    registry->retired = NULL;
+    db_close(registry->db);
+    struct function_record *record, *next;
+    HASH_ITER(hh, registry->functions, record, next)
+        record_free(record);
+    struct code_use *use, *next_use; /* of writes that were still on their way */
+    HASH_ITER(hh, registry->codes, use, next_use) {
+        HASH_DEL(registry->codes, use);
+        free(use);
+    }
+    free(registry);
+}
+
+void registry_on_retired(struct registry *registry, registry_retired_fn *fn, void *arg)
+{
+    registry->retired = fn;
+    registry->retired_arg = arg;
+}
+
+static int not_found(const struct function_name *name, const char *qualifier, struct err *err)
+{
+    char arn[FUNCTION_ARN_BYTES];
+    function_name_arn(name, qualifier, arn);
+    return err_set(err, ERR_NOT_FOUND, "Function not found: %s", arn);
+}
+
+int registry_find(struct registry *registry, const struct function_name *name, struct function_record **ret_record,
+                  struct err *err)
+{
+    struct function_record *record = record_lookup(registry, name->account, name->region, name->name);
+    if (record == NULL || !record_is_visible(record))
+        return not_found(name, name->qualifier, err);
+    *ret_record = record;
+    return 0;
+}
+
+int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
+                     const char *qualifier, struct function_version **ret_version, struct err *err)
+{
+    struct function_name name;
+    struct function_record *record;
+    int r = function_name_parse(identifier, qualifier, account, region, &name, err);
+    if (r < 0)
+        return r;
+    r = registry_find(registry, &name, &record, err);
+    if (r < 0)
+        return r;
+    struct version_row *row = record_row(record, name.qualifier);
+    if (row == NULL)
+        return not_found(&name, name.qualifier, err);
+    if (record->state == RECORD_PENDING)
+        return err_set(err, ERR_CONFLICT,
+                       "The operation cannot be performed at this time. The function is currently in the following "
+                       "state: Pending");
+    if (record->state == RECORD_SETTLING && row == record->latest)
+        row = record->before;
+    struct function_version *version = row_version(record, row);
+    function_version_ref(version);
+    *ret_version = version;
+    return 0;
+}
+
+/* The lifecycle as AWS words it, from our own state. */
+static void describe_state(const struct function_record *record, const struct function_version *version,
+                           struct function_facts *facts)
+{
+    facts->state = version->state;
+    facts->state_reason = version->state_reason;
+    facts->state_reason_code = version->state_reason_code;
+    facts->update_status = "Successful";
+    if (record->state == RECORD_PENDING) {
+        facts->state = "Pending";
+        facts->state_reason = "The function is being created.";
+        facts->state_reason_code = "Creating";
+        facts->update_status = NULL;
+    } else if (record->state == RECORD_SETTLING) {
+        facts->state = "Active";
+        facts->state_reason = facts->state_reason_code = NULL;
+        facts->update_status = "InProgress";
+        facts->update_status_reason = "The function is being created.";
+        facts->update_status_reason_code = "Creating";
+    }
+}
+
+static void describe(struct function_record *record, struct version_row *row, struct function_facts *ret_facts)
+{
+    const struct function_version *version = row_version(record, row);
+    struct function_facts facts = {
+        .account = record->account,
+        .region = record->region,
+        .name = record->name,
+        .config = row->config,
+        .code_sha256 = row->code_sha256,
+        .code_size = row->code_size,
+        .modified_ms = row->modified_ms,
+        .revision_id = row->revision_id,
+        .match = &version->match,
+        .tags = record->tags,
+    };
+    (void)str_copy(facts.version, sizeof(facts.version), version->version);
+    if (row == record->latest) {
+        describe_state(record, version, &facts);
+        if (record->state == RECORD_PENDING || record->state == RECORD_SETTLING)
+            facts.revision_id = row->unsettled_revision_id;
+    } else {
+        facts.state = version->state;
+        facts.state_reason = version->state_reason;
+        facts.state_reason_code = version->state_reason_code;
+        facts.update_status = "Successful";
+    }
+    *ret_facts = facts;
+}
+
+int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts,
+                      struct err *err)
+{
+    struct version_row *row = record_row(record, qualifier);
+    if (row == NULL) {
+        char arn[FUNCTION_ARN_BYTES];
+        snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", record->region, record->account, record->name);
+        return err_set(err, ERR_NOT_FOUND, "Function not found: %s:%s", arn, qualifier);
+    }
+    describe(record, row, ret_facts);
+    return 0;
+}
+
+size_t registry_version_count(const struct function_record *record)
+{
+    return 1 + record->published_count;
+}
+
+void registry_describe_at(struct function_record *record, size_t i, struct function_facts *ret_facts)
+{
+    assert(i < registry_version_count(record));
+    describe(record, i == 0 ? record->latest : record->published[i - 1], ret_facts);
+}
+
+const char *registry_record_name(const struct function_record *record)
+{
+    return record->name;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct function_record *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static bool is_in(const struct function_record *record, const char *account, const char *region)
+{
+    return record_is_visible(record) && str_eq(record->region, region) && str_eq(record->account, account);
+}
+
+size_t registry_list(struct registry *registry, const char *account, const char *region, const char *from,
+                     struct function_record ***ret_records)
+{
+    size_t n = 0;
+    struct function_record **list = malloc((registry->committed + 1) * sizeof(struct function_record *));
+    if (list == NULL)
+        abort();
+    for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next)
+        if (is_in(r, account, region) && (from == NULL || strcmp(r->name, from) >= 0))
+            list[n++] = r;
+    qsort(list, n, sizeof(struct function_record *), by_name);
+    *ret_records = list;
+    return n;
+}
+
+void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions,
+                    uint64_t *ret_code_bytes)
+{
+    uint64_t functions = 0, bytes = 0;
+    for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
+        if (!is_in(r, account, region))
+            continue;
+        functions++;
+        bytes += r->latest->code_size;
+        for (size_t i = 0; i < r->published_count; i++)
+            bytes += r->published[i]->code_size;
+    }
+    *ret_functions = functions;
+    *ret_code_bytes = bytes;
+}
+
+size_t registry_count(const struct registry *registry)
+{
+    return registry->committed;
+}
+
+int registry_code_is_live(void *arg, const char *sha256_hex)
+{
+    struct registry *registry = arg;
+    struct code_use *use;
+    HASH_FIND_STR(registry->codes, sha256_hex, use);
+    return use != NULL;
+}

@@ -1,0 +1,232 @@
+/* Everything that changes the registry. A write carries its own copies to the writer thread and touches the records only
+ * on the loop, before its submission and after its commit; the second revision id of a change, shown once it has settled,
+ * is committed with it, so that a crash in between loses nothing. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/registry/function_record.h"
+#include "lib/base/clock.h"
+#include "lib/base/loop.h"
+#include "lib/base/strutil.h"
+#include "lib/json/json.h"
+
+/* One write on its way. */
+struct change {
+    struct function_record *record;
+    struct version_row *row; /* NULL for a deletion; the record's after the commit */
+    int64_t id;
+    registry_done_fn *done;
+    void *arg;
+};
+
+static struct change *change_new(struct function_record *record, struct version_row *row, registry_done_fn *done,
+                                 void *arg)
+{
+    struct change *change = calloc(1, sizeof(*change));
+    if (change == NULL)
+        abort();
+    *change = (struct change){.record = record, .row = row, .id = record->id, .done = done, .arg = arg};
+    return change;
+}
+
+static struct version_row *row_from_draft(struct registry *registry, const struct function_draft *draft)
+{
+    CLEANUP(freep) char *config = json_print(draft->config);
+    struct version_row *row = row_new(registry, 0, config, draft->code_sha256, draft->code_size);
+    id_uuid(row->revision_id);
+    id_uuid(row->unsettled_revision_id);
+    row->modified_ms = clock_wall_ms();
+    return row;
+}
+
+/* The change has taken effect: a task of its own on the loop, so that the answer leaves first. */
+static void settle(void *arg)
+{
+    struct function_record *record = arg;
+    struct version_row *before = record->before;
+    assert(record->state == RECORD_PENDING || record->state == RECORD_SETTLING);
+    record->before = NULL;
+    record_set_state(record, RECORD_READY);
+    row_free(record->registry, before);
+}
+
+static int write_row(struct db_conn *conn, const char *sql, int64_t id, const struct version_row *row, struct err *err)
+{
+    struct db_stmt *stmt;
+    int r = db_prepare(conn, sql, &stmt, err);
+    if (r < 0)
+        return r;
+    db_bind_i64(stmt, 1, id);
+    db_bind_i64(stmt, 2, (int64_t)row->number);
+    db_bind_text(stmt, 3, row->config);
+    db_bind_text(stmt, 4, row->code_sha256);
+    db_bind_i64(stmt, 5, (int64_t)row->code_size);
+    db_bind_text(stmt, 6, row->revision_id);
+    db_bind_i64(stmt, 7, row->modified_ms);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    return r < 0 ? r : 0;
+}
+
+static const char insert_row[] = "INSERT OR REPLACE INTO function_version"
+                                 " (function_id, version, config, code_sha256, code_size, revision_id, modified_ms)"
+                                 " VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+static int create_work(struct db_conn *conn, void *arg, struct err *err)
+{
+    static const char sql[] = "INSERT INTO function (account, region, name, created_ms, tags) VALUES (?, ?, ?, ?, ?)";
+    struct change *change = arg;
+    const struct function_record *record = change->record;
+    struct db_stmt *stmt;
+    int r = db_prepare(conn, sql, &stmt, err);
+    if (r < 0)
+        return r;
+    db_bind_text(stmt, 1, record->account);
+    db_bind_text(stmt, 2, record->region);
+    db_bind_text(stmt, 3, record->name);
+    db_bind_i64(stmt, 4, change->row->modified_ms);
+    db_bind_text(stmt, 5, record->tags);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    if (r < 0)
+        return r;
+    change->id = db_last_id(conn);
+    return write_row(conn, insert_row, change->id, change->row, err);
+}
+
+static void created(void *arg, const struct err *err)
+{
+    struct change change = *(struct change *)arg;
+    struct function_record *record = change.record;
+    struct registry *registry = record->registry;
+    free(arg);
+    if (err != NULL) {
+        row_free(registry, change.row);
+        record_free(record);
+        change.done(change.arg, NULL, err);
+        return;
+    }
+    record->id = change.id;
+    record->latest = change.row;
+    record_set_state(record, RECORD_PENDING);
+    registry->committed++;
+    change.done(change.arg, record, NULL);
+    loop_post(registry->loop, settle, record);
+}
+
+int registry_create_begin(struct registry *registry, const struct function_name *name,
+                          struct function_record **ret_record, struct err *err)
+{
+    if (record_lookup(registry, name->account, name->region, name->name) != NULL)
+        return err_set(err, ERR_EXISTS, "Function already exist: %s", name->name);
+    *ret_record = record_new(registry, name->account, name->region, name->name);
+    return 0;
+}
+
+void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags,
+                            registry_done_fn *done, void *arg)
+{
+    struct registry *registry = record->registry;
+    assert(record->state == RECORD_RESERVED);
+    if (tags != NULL && tags->child != NULL)
+        record->tags = json_print(tags);
+    db_write(registry->db, create_work, created, change_new(record, row_from_draft(registry, draft), done, arg));
+}
+
+static int update_work(struct db_conn *conn, void *arg, struct err *err)
+{
+    struct change *change = arg;
+    return write_row(conn, insert_row, change->id, change->row, err);
+}
+
+static void updated(void *arg, const struct err *err)
+{
+    struct change change = *(struct change *)arg;
+    struct function_record *record = change.record;
+    struct registry *registry = record->registry;
+    free(arg);
+    if (err != NULL) {
+        row_free(registry, change.row);
+        record_set_state(record, RECORD_READY);
+        change.done(change.arg, record, err);
+        return;
+    }
+    record->before = record->latest;
+    record->latest = change.row;
+    record_set_state(record, RECORD_SETTLING);
+    change.done(change.arg, record, NULL);
+    loop_post(registry->loop, settle, record);
+}
+
+static int refuse_busy(const struct function_record *record, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT,
+                   "The operation cannot be performed at this time. An update is in progress for resource: "
+                   "arn:aws:lambda:%s:%s:function:%s",
+                   record->region, record->account, record->name);
+}
+
+int registry_update_begin(struct function_record *record, struct err *err)
+{
+    if (record->state != RECORD_READY)
+        return refuse_busy(record, err);
+    record_set_state(record, RECORD_CLAIMED);
+    return 0;
+}
+
+void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
+                            void *arg)
+{
+    struct registry *registry = record->registry;
+    assert(record->state == RECORD_CLAIMED);
+    db_write(registry->db, update_work, updated, change_new(record, row_from_draft(registry, draft), done, arg));
+}
+
+void registry_abandon(struct function_record *record)
+{
+    if (record->state == RECORD_RESERVED)
+        record_free(record);
+    else
+        record_set_state(record, RECORD_READY);
+}
+
+static int delete_work(struct db_conn *conn, void *arg, struct err *err)
+{
+    static const char versions[] = "DELETE FROM function_version WHERE function_id = ?";
+    static const char function[] = "DELETE FROM function WHERE id = ?";
+    const char *const sql[] = {versions, function};
+    struct change *change = arg;
+    for (size_t i = 0; i < ARRAY_LEN(sql); i++) {
+        struct db_stmt *stmt;
+        int r = db_prepare(conn, sql[i], &stmt, err);
+        if (r < 0)
+            return r;
+        db_bind_i64(stmt, 1, change->id);
+        r = db_step(stmt, err);
+        db_done(stmt);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void deleted(void *arg, const struct err *err)
+{
+    struct change change = *(struct change *)arg;
+    free(arg);
+    if (err != NULL)
+        record_set_state(change.record, RECORD_READY);
+    else
+        record_free(change.record);
+    change.done(change.arg, NULL, err);
+}
+
+int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err)
+{
+    if (record->state != RECORD_READY)
+        return refuse_busy(record, err);
+    record_set_state(record, RECORD_DELETING);
+    db_write(record->registry->db, delete_work, deleted, change_new(record, NULL, done, arg));
+    return 0;
+}
