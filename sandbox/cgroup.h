@@ -1,5 +1,5 @@
-/* Control groups for rooms, the only place that knows which kind the host has: v2 with delegated controllers, v1, or hybrid
- * (v1 controllers with the v2 freezer). Spawner and monitor only, one thread.
+/* Control groups for rooms, the only place that knows which kind the host has: v2 with delegated controllers,
+ * v1, or hybrid (v1 controllers with the v2 freezer). Spawner and monitor only, one thread.
  *
  *     cgroup_open(root_name, &cgroups, &err);           // detects, makes ROOT_NAME below what we may use
  *     cgroup_make(cgroups, "r7", &group, &err);         // one leaf in every hierarchy in use
@@ -40,21 +40,32 @@ struct cgroup_usage {
 int cgroup_open(const char *name, struct cgroups **ret_cgroups, struct err *err) WARN_UNUSED;
 void cgroup_close(struct cgroups *cgroups);
 const struct cgroup_abilities *cgroup_abilities(const struct cgroups *cgroups);
-/* Kills and removes every leaf below our root that a dead daemon or spawner left, then (last) the root if asked. */
+/* Our directory in the v2 tree, the parent of all leaves there, for BPF programs; borrowed, -1 where there is
+ * no v2 tree. */
+int cgroup_unified_fd(const struct cgroups *cgroups);
+/* Kills and removes every leaf below our root that a dead daemon or spawner left, then (last) the root if
+ * asked. */
 void cgroup_sweep(struct cgroups *cgroups, bool and_root);
 
-int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_group, struct err *err) WARN_UNUSED;
+int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_group,
+                struct err *err) WARN_UNUSED;
 int cgroup_attach_pid(struct cgroup *group, int pid, struct err *err) WARN_UNUSED;
-/* Open cgroup.procs (v1: tasks of each hierarchy) descriptors for a process that will attach itself by writing "0";
- * borrowed, valid until destroy. Returns how many (<= CGROUP_HIERARCHIES_MAX). */
-size_t cgroup_procs_fds(const struct cgroup *group, int *ret_fds);
+/* Open cgroup.procs (v1: tasks of each hierarchy) descriptors for a process that will attach itself by
+ * writing "0"; borrowed, valid until destroy or cgroup_procs_close. Returns how many (<=
+ * CGROUP_HIERARCHIES_MAX); 0 also when they cannot be opened. */
+size_t cgroup_procs_fds(struct cgroup *group, int *ret_fds);
+/* Closes those descriptors early: an idle room shall cost few. They open again when asked for. */
+void cgroup_procs_close(struct cgroup *group);
 int cgroup_limit(struct cgroup *group, const struct cgroup_limits *limits, struct err *err) WARN_UNUSED;
+/* Returns before all tasks stand still: each stops when it leaves the kernel. */
 int cgroup_freeze(struct cgroup *group, bool frozen, struct err *err) WARN_UNUSED;
 /* SIGKILL to all tasks, frozen ones too (thaws). */
 void cgroup_kill(struct cgroup *group);
+/* Also acknowledges the OOM descriptor. */
 int cgroup_usage(struct cgroup *group, struct cgroup_usage *ret_usage, struct err *err) WARN_UNUSED;
-/* A descriptor that signals OOM (v1: eventfd on memory.oom_control, EPOLLIN; v2: memory.events, EPOLLPRI), borrowed; -1 if
- * there is none. */
+/* A descriptor that signals OOM (v1: eventfd on memory.oom_control, EPOLLIN; v2: memory.events, EPOLLPRI),
+ * borrowed; -1 if there is none. v2 signals at every touch of the limit too: look at oom_kills.
+ * cgroup_usage() acknowledges a signal. */
 int cgroup_oom_fd(const struct cgroup *group);
 /* Removes the leaf; -ERR_CONFLICT (code EBUSY) while tasks are still there: call again. */
 int cgroup_destroy(struct cgroup *group, struct err *err) WARN_UNUSED;
