@@ -62,6 +62,7 @@ struct aws_call {
     struct http_slice payload; /* the input's payload member when it is a blob (Invoke's Payload); borrowed */
     struct aws_blob blob[AWS_BLOBS_MAX];
     size_t blob_count;
+    char *blob_copy[AWS_BLOBS_MAX]; /* owned; only where the body wrote a blob with escapes, which raw has not */
     struct http_slice labels[8]; /* raw URI labels, in the order of the operation's URI; aws_route's, for aws_parse */
 };
 void aws_call_free(struct aws_call *call);
