@@ -10,6 +10,8 @@
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 
+#define PATH_SHOWN_BYTES_MAX 256 /* of a path or method that a message repeats */
+
 extern const struct aws_service aws_service_lambda, aws_service_sts;
 const struct aws_service *const aws_services[] = {&aws_service_lambda, &aws_service_sts, NULL};
 
@@ -21,6 +23,9 @@ int aws_error_set(struct aws_error *error, const char *code, const char *fmt, ..
     if (vasprintf(&text, fmt, ap) < 0)
         abort();
     va_end(ap);
+    if (!str_is_utf8(text, strlen(text))) /* a message may repeat what somebody sent */
+        for (char *p = text; *p; p++)
+            *p = (*p & 0x80) ? '?' : *p;
     aws_error_free(error);
     error->code = code;
     error->message = text;
@@ -92,6 +97,11 @@ static const struct aws_service *service_by_content(const struct aws_request *re
     return NULL;
 }
 
+static int shown(struct http_slice s)
+{
+    return s.n < PATH_SHOWN_BYTES_MAX ? (int)s.n : PATH_SHOWN_BYTES_MAX;
+}
+
 int aws_route(const struct aws_request *request, struct aws_call *call, struct aws_error *error)
 {
     char scope[AWS_SERVICE_NAME_BYTES];
@@ -106,8 +116,8 @@ int aws_route(const struct aws_request *request, struct aws_call *call, struct a
         return -1;
     }
     if (!call->service) {
-        aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.256s.", (int)request->method.n,
-                      request->method.p, request->path.n ? request->path.p : "");
+        aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.", shown(request->method),
+                      request->method.p, shown(request->path), request->path.p);
         error->status = 404;
         return -1;
     }
@@ -141,7 +151,8 @@ int aws_parse(struct aws_call *call, struct aws_error *error)
         return 0;
     if (call->service->protocol->parse(call, error) < 0)
         return -1;
-    if (aws_validate(call->op->input, call, call->service->protocol->validation_code, error) < 0)
+    if (aws_validate(call->op->input, call, call->service->protocol->validation_code, error) < 0 ||
+        aws_validate_late(call->op->input, call->input, error) < 0)
         return -1;
     for (size_t i = 0; i < call->blob_count; i++)
         remove_member(call->input, call->blob[i].member);

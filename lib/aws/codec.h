@@ -44,6 +44,8 @@ struct http_slice aws_cut(struct http_slice *rest, char sep);
 /* Percent-decodes into malloc'd text; plus: '+' means a space (queries and forms). NULL if the result holds a NUL or is
  * not UTF-8; an escape that is none stays as it is. */
 char *aws_decode(struct http_slice s, bool plus);
+/* The length of text cut to at most max bytes, at the border of a character. */
+size_t aws_utf8_cut(const char *text, size_t max);
 /* The next pair of a query string or form; false at its end. A key alone has an empty value. */
 bool aws_next_pair(struct http_slice *rest, struct http_slice *ret_key, struct http_slice *ret_value);
 
@@ -77,6 +79,8 @@ cJSON *aws_tree_out(const struct aws_shape *shape, const cJSON *tree);
 
 /* validate.c: the model's constraints, all of them, in AWS's words; code is the protocol's validation_code. */
 int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code, struct aws_error *error);
+/* late.c: what the service checks once the model's constraints hold (overrides/). */
+int aws_validate_late(const struct aws_shape *shape, const cJSON *input, struct aws_error *error);
 /* pattern.c: whether the whole text matches the pattern; compiled once per pattern. */
 bool aws_pattern_matches(const char *pattern, const char *text);
 

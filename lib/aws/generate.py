@@ -4,8 +4,7 @@
     generate.py MODELS_DIR [--check]     MODELS_DIR: botocore/data of the pinned release
 
 Only what the codecs need is taken over: operations, shapes, constraints, locations, errors; never the models' prose.
-overrides/SERVICE is applied last: one difference between the model and the service per line, four fields separated by
-tabs (kind, target, value, source). With --check nothing is written and a difference is exit status 1.
+overrides/SERVICE is applied last: the differences between the model and the service, one per line. With --check nothing is written and a difference is exit status 1.
 """
 import difflib
 import gzip
@@ -27,6 +26,9 @@ LOCATIONS = {None: "AWS_IN_BODY", "uri": "AWS_IN_URI", "querystring": "AWS_IN_QU
 TIMES = {None: "AWS_TIME_DEFAULT", "unixTimestamp": "AWS_TIME_EPOCH", "iso8601": "AWS_TIME_ISO8601",
          "rfc822": "AWS_TIME_RFC822"}
 PROTOCOLS = {"rest-json": "aws_rest_json", "json": "aws_json_rpc", "query": "aws_query"}
+KNOWN = {"type", "members", "member", "key", "value", "documentation", "required", "min", "max", "pattern", "enum", "error",
+         "exception", "fault", "sensitive", "payload", "streaming", "eventstream", "event", "flattened", "union", "box",
+         "deprecated", "retryable", "synthetic", "xmlOrder", "wrapper", "timestampFormat", "locationName", "idempotencyToken"}
 BLOBS_MAX = 2  # AWS_BLOBS_MAX
 LABELS_MAX = 8  # the size of aws_call.labels
 MEMBERS_MAX = 64  # AWS_MEMBERS_MAX
@@ -72,9 +74,11 @@ def enum_order(values):
 class Model:
     def __init__(self, name, raw):
         self.name, self.raw, self.shapes = name, raw, raw["shapes"]
-        for shape in self.shapes.values():
+        for name, shape in self.shapes.items():
             if "enum" in shape:
                 shape["enum"] = enum_order(shape["enum"])
+            for unknown in sorted(set(shape) - KNOWN):
+                fail(f"{name}: {unknown} is not known here")
         self.override()
         self.index = {name: i for i, name in enumerate(sorted(self.shapes))}
 
@@ -93,6 +97,9 @@ class Model:
             self.override_one(where, *fields[:3])
 
     def override_one(self, where, kind, target, value):
+        if kind == "status":
+            self.raw["operations"][target]["http"]["responseCode"] = int(value)
+            return
         name, _, member = target.partition(".")
         if name not in self.shapes:
             fail(f"{where}: the model has no shape {name}")
@@ -103,17 +110,15 @@ class Model:
             shape[kind] = int(value)
         elif kind == "pattern":
             shape["pattern"] = value
-        elif kind == "enum":
-            shape["enum"] = enum_order(value.split())
-        elif kind == "drop":  # a constraint that the front door does not check
-            if value not in shape:
-                fail(f"{where}: {name} has no {value} to drop")
-            del shape[value]
-        elif kind == "member":  # the member gets a shape of its own: a copy of its shape under a new name
-            if value in self.shapes:
-                fail(f"{where}: the model has a shape {value} already")
+        elif kind == "shown" or kind == "late-values":
+            shape["shown"] = value.split()
+            shape["enum"] = enum_order(sorted(set(shape["enum"]) | set(shape["shown"])))
+            shape["late-values"] = kind == "late-values"
+        elif kind == "late-max":
+            shape["late-max"] = int(value)
+        elif kind == "member":
             ref = shape["members"][member]
-            self.shapes[value] = json.loads(json.dumps(self.shapes[ref["shape"]]))
+            self.shapes.setdefault(value, json.loads(json.dumps(self.shapes[ref["shape"]])))
             ref["shape"] = value
         else:
             fail(f"{where}: unknown kind {kind}")
@@ -158,8 +163,7 @@ class Model:
                 members.append(f"    /* {first}: {name} */")
                 members.extend("    " + self.member_row(r) for r in rows)
                 count += len(rows)
-            if "enum" in shape:
-                values = tuple(shape["enum"])
+            for values in (tuple(shape[key]) for key in ("enum", "shown") if key in shape):
                 if values not in enum_at:
                     enum_at[values] = f"E{len(enum_at)}"
                     enums.append(f"static const char *const {enum_at[values]}[] = {{"
@@ -173,7 +177,8 @@ class Model:
             fields.append(f".members = M + {first}, .member_count = {len(rows)}")
         flags = [flag for key, flag in (("sensitive", "AWS_SENSITIVE"), ("flattened", "AWS_FLATTENED"),
                                         ("union", "AWS_UNION"), ("streaming", "AWS_STREAMING"),
-                                        ("eventstream", "AWS_EVENT_STREAM")) if shape.get(key)]
+                                        ("eventstream", "AWS_EVENT_STREAM"), ("late-values", "AWS_LATE_VALUES"),
+                                        ("late-max", "AWS_LATE_MAX")) if shape.get(key)]
         error = shape.get("error", {})
         if shape.get("exception"):
             status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
@@ -182,16 +187,16 @@ class Model:
             fields.append(f".status = {status}, .code = {c_string(error.get('code', name))}")
         if flags:
             fields.append(f".flags = {' | '.join(flags)}")
-        if "min" in shape:
-            fields.append(f".has_min = true, .min = {shape['min']:g}" if shape["min"] < 1e5
-                          else f".has_min = true, .min = {int(shape['min'])}")
-        if "max" in shape:
-            fields.append(f".has_max = true, .max = {shape['max']:g}" if shape["max"] < 1e5
-                          else f".has_max = true, .max = {int(shape['max'])}")
+        for limit in ("min", "max"):
+            if limit in shape:
+                fields.append(f".has_{limit} = true, .{limit} = {shape[limit]!r}")
+        if "late-max" in shape:
+            fields.append(f".late_max = {shape['late-max']}")
         if "pattern" in shape:
             fields.append(f".pattern = {c_string(shape['pattern'])}")
         if "enum" in shape:
-            fields.append(f".values = {enum_at[tuple(shape['enum'])]}")
+            fields.append(f".values = {enum_at[tuple(shape['enum'])]}, "
+                          f".shown = {enum_at[tuple(shape.get('shown', shape['enum']))]}")
         if "payload" in shape:
             names = [r["name"] for r in rows]
             fields.append(f".payload = M + {first + names.index(shape['payload'])}")

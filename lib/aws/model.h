@@ -41,6 +41,8 @@ enum aws_time { AWS_TIME_DEFAULT, AWS_TIME_EPOCH, AWS_TIME_ISO8601, AWS_TIME_RFC
 #define AWS_STREAMING 16u    /* blob: a payload of any length */
 #define AWS_EVENT_STREAM 32u /* structure: the payload is a stream of events */
 #define AWS_SENDER_FAULT 64u /* error: the client's fault, status below 500 */
+#define AWS_LATE_VALUES 128u /* enum: checked by late.c */
+#define AWS_LATE_MAX 256u    /* late_max holds, checked by late.c */
 
 struct aws_shape;
 
@@ -58,13 +60,15 @@ struct aws_shape {
     const struct aws_member *members; /* of a structure; a list has one ("member"), a map two (key, value) */
     const struct aws_member *payload; /* the member that is the whole body, or NULL */
     const char *pattern;              /* a Java regular expression the whole value must match, or NULL */
-    const char *const *values;        /* of an enum, NULL at the end, in the order of messages; or NULL */
+    const char *const *values;        /* of an enum: what is accepted, NULL at the end; or NULL */
+    const char *const *shown;         /* of an enum: what messages list, in their order */
     const char *code;                 /* of an error: as the client sees it; NULL for other shapes */
     double min, max;                  /* of the value, or the length of strings, lists, maps and blobs */
+    double late_max;                  /* a limit that the service checks after the model's */
     uint16_t status;                  /* of an error */
     uint16_t member_count;
+    uint16_t flags;
     uint8_t type; /* enum aws_type */
-    uint8_t flags;
     bool has_min, has_max;
 };
 

@@ -68,6 +68,16 @@ char *aws_decode(struct http_slice s, bool plus)
     return out;
 }
 
+size_t aws_utf8_cut(const char *text, size_t max)
+{
+    size_t n = strlen(text);
+    if (n <= max)
+        return n;
+    while (max && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
 bool aws_next_pair(struct http_slice *rest, struct http_slice *ret_key, struct http_slice *ret_value)
 {
     while (rest->p && rest->n) {

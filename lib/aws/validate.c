@@ -14,7 +14,8 @@
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
 
-#define PATH_BYTES_MAX 512
+#define PATH_BYTES_MAX 512 /* of a path in a message; deeper ones are cut */
+#define KEY_BYTES_MAX 128  /* of a map's key in it */
 
 struct check {
     const struct aws_call *call;
@@ -39,10 +40,7 @@ static void print_value(struct buf *b, const cJSON *value, size_t until)
     if (b->len >= until)
         return;
     if (cJSON_IsString(value)) {
-        size_t room = until - b->len, len = strlen(value->valuestring);
-        while (len > room && ((unsigned char)value->valuestring[room] & 0xc0) == 0x80)
-            room--;
-        (void)!buf_append(b, value->valuestring, len < room ? len : room);
+        (void)!buf_append(b, value->valuestring, aws_utf8_cut(value->valuestring, until - b->len));
     } else if (cJSON_IsNumber(value)) {
         snprintf(number, sizeof number, "%.15g", value->valuedouble);
         put(b, number);
@@ -122,14 +120,14 @@ static double measure(const struct aws_shape *shape, const cJSON *value)
     }
 }
 
-enum constraint { PATTERN, MIN, MAX, VALUES, CONSTRAINTS };
+enum constraint { MAX, MIN, PATTERN, VALUES, CONSTRAINTS }; /* in the order of messages */
 
 static bool has(const struct aws_shape *shape, enum constraint which)
 {
     return which == PATTERN ? shape->pattern != NULL
            : which == MIN   ? shape->has_min
            : which == MAX   ? shape->has_max
-                            : shape->values != NULL;
+                            : shape->values && !(shape->flags & AWS_LATE_VALUES);
 }
 
 static bool holds(const struct aws_shape *shape, enum constraint which, const cJSON *value)
@@ -157,9 +155,9 @@ static void constraint_text(struct buf *b, const struct aws_shape *shape, enum c
         put(b, shape->pattern);
     } else if (which == VALUES) {
         put(b, "Member must satisfy enum value set: [");
-        for (size_t i = 0; shape->values[i]; i++) {
+        for (size_t i = 0; shape->shown[i]; i++) {
             put(b, i ? ", " : "");
-            put(b, shape->values[i]);
+            put(b, shape->shown[i]);
         }
         put(b, "]");
     } else {
@@ -173,11 +171,10 @@ static void constraint_text(struct buf *b, const struct aws_shape *shape, enum c
 /* Everything a value of the shape must be, as a list in brackets; for members of lists and maps. */
 static void bracket(struct buf *b, const struct aws_shape *shape)
 {
-    static const enum constraint order[] = {MAX, MIN, PATTERN, VALUES};
     put(b, "[");
-    for (size_t i = 0; i < ARRAY_LEN(order); i++)
-        if (has(shape, order[i])) {
-            constraint_text(b, shape, order[i]);
+    for (enum constraint which = 0; which < CONSTRAINTS; which++)
+        if (has(shape, which)) {
+            constraint_text(b, shape, which);
             put(b, ", ");
         }
     if (shape->type == AWS_LIST) {
@@ -291,7 +288,7 @@ static void visit_map(struct check *c, const struct aws_shape *shape, const cJSO
             values_fit = values_fit && fits(member, child);
             continue;
         }
-        CLEANUP(freep) char *name = str_format("%.128s.member", child->string);
+        CLEANUP(freep) char *name = str_format("%.*s.member", (int)aws_utf8_cut(child->string, KEY_BYTES_MAX), child->string);
         size_t was = push(c, name, false);
         if (cJSON_IsNull(child))
             violate(c, member, NULL, "Member must not be null");
@@ -326,7 +323,7 @@ static void visit_payload(struct check *c, const struct aws_member *payload)
 {
     const struct aws_shape *shape = payload->shape;
     double n = (double)c->call->payload.n;
-    for (enum constraint which = MIN; which <= MAX; which++)
+    for (enum constraint which = MAX; which <= MIN; which++)
         if (has(shape, which) && (which == MIN ? n < shape->min : n > shape->max)) {
             CLEANUP(buf_free) struct buf b = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
             constraint_text(&b, shape, which);
