@@ -14,9 +14,11 @@
 #include "lib/base/fd.h"
 
 #define PERIOD_US 20000
-#define QUOTA_US_MIN 1000      /* the kernel's own */
-#define LONG_PERIOD_US 1000000 /* for shares below QUOTA_US_MIN in a normal period: the kernel's longest */
-#define SOCKET_SHARE 8         /* socket buffers are counted apart: an eighth of the memory, at least */
+#define QUOTA_US_MIN 1000 /* the kernel's own */
+/* For shares below QUOTA_US_MIN in a normal period. Not longer: a running period ends before a change counts.
+ */
+#define LONG_PERIOD_US 100000
+#define SOCKET_SHARE 8 /* socket buffers are counted apart: an eighth of the memory, at least */
 #define SOCKET_BYTES_MIN (16u << 20)
 
 /* Writes a limit that this kernel may lack. */
@@ -63,7 +65,8 @@ static int limit_cpu(const struct cgroup_hierarchy *h, const char *leaf, uint32_
     if (milli) {
         if ((uint64_t)milli * PERIOD_US / 1000 < QUOTA_US_MIN)
             period = LONG_PERIOD_US;
-        snprintf(text, sizeof text, "%" PRIu64, (uint64_t)milli * period / 1000);
+        uint64_t quota = (uint64_t)milli * period / 1000;
+        snprintf(text, sizeof text, "%" PRIu64, quota < QUOTA_US_MIN ? QUOTA_US_MIN : quota);
     }
     /* A quota left from before may not fit the new period; none always does. */
     char number[32];

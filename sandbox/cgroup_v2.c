@@ -16,8 +16,10 @@
 #include "lib/base/fd.h"
 
 #define PERIOD_US 20000
-#define QUOTA_US_MIN 1000
-#define LONG_PERIOD_US 1000000
+#define QUOTA_US_MIN 1000 /* the kernel's own */
+/* For shares below QUOTA_US_MIN in a normal period. Not longer: a running period ends before a change counts.
+ */
+#define LONG_PERIOD_US 100000
 #define EMPTYING_ROUNDS_MAX 20 /* processes may fork while we move them */
 
 static int limit_memory(const struct cgroup_hierarchy *h, const char *leaf, uint64_t bytes, struct err *err)
@@ -41,7 +43,9 @@ static int limit_cpu(const struct cgroup_hierarchy *h, const char *leaf, uint32_
     char text[64] = "max 100000";
     if (milli) {
         uint64_t period = (uint64_t)milli * PERIOD_US / 1000 < QUOTA_US_MIN ? LONG_PERIOD_US : PERIOD_US;
-        snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, (uint64_t)milli * period / 1000, period);
+        uint64_t quota = (uint64_t)milli * period / 1000;
+        snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, quota < QUOTA_US_MIN ? QUOTA_US_MIN : quota,
+                 period);
     }
     return cgroup_write(h->root_fd, leaf, "cpu.max", text, err);
 }
