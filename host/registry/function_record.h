@@ -76,6 +76,8 @@ struct registry {
     uint64_t next_key;
     registry_retired_fn *retired;
     void *retired_arg;
+    registry_active_fn *active;
+    void *active_arg;
 };
 
 /* "account region name" into key; returns its length. */

@@ -54,6 +54,12 @@ void registry_on_retired(struct registry *registry, registry_retired_fn *fn, voi
     registry->retired_arg = arg;
 }
 
+void registry_on_active(struct registry *registry, registry_active_fn *fn, void *arg)
+{
+    registry->active = fn;
+    registry->active_arg = arg;
+}
+
 static int not_found(const struct function_name *name, const char *qualifier, struct err *err)
 {
     char arn[FUNCTION_ARN_BYTES];

@@ -63,3 +63,7 @@ int registry_resolve(struct registry *registry, const char *account, const char 
  * workers can be retired. At most one listener. */
 typedef void registry_retired_fn(void *arg, uint64_t version_key);
 void registry_on_retired(struct registry *registry, registry_retired_fn *fn, void *arg);
+
+/* Called on the loop whenever a version becomes what $LATEST runs and can run: its room can be prepared. At most one. */
+typedef void registry_active_fn(void *arg, struct function_version *version);
+void registry_on_active(struct registry *registry, registry_active_fn *fn, void *arg);

@@ -49,6 +49,9 @@ static void settle(void *arg)
     record->before = NULL;
     record_set_state(record, RECORD_READY);
     row_free(record->registry, before);
+    struct function_version *version = row_version(record, record->latest);
+    if (record->registry->active != NULL && str_eq(version->state, "Active"))
+        record->registry->active(record->registry->active_arg, version);
 }
 
 static int write_row(struct db_conn *conn, const char *sql, int64_t id, const struct version_row *row, struct err *err)

@@ -1,0 +1,125 @@
+/* What is asked about an account rather than a function's code, and the small reads around a function that tools make after
+ * every deployment: GetAccountSettings, GetCallerIdentity, GetPolicy, ListTags, GetFunctionCodeSigningConfig. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/api/call.h"
+#include "lib/base/strutil.h"
+
+/* Lambda's own limits, in bytes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). */
+#define TOTAL_CODE_BYTES 80530636800.0
+#define UNZIPPED_BYTES 262144000.0
+#define ZIPPED_BYTES 52428800.0
+
+void get_account_settings(struct api_call *call)
+{
+    uint64_t functions, bytes;
+    double concurrency = (double)call->api->options.config->concurrency_account;
+    registry_usage(call->api->options.registry, call->aws.account, call->aws.region, &functions, &bytes);
+    cJSON *out = cJSON_CreateObject();
+    cJSON *limit = cJSON_AddObjectToObject(out, "AccountLimit"), *usage = cJSON_AddObjectToObject(out, "AccountUsage");
+    cJSON_AddNumberToObject(limit, "TotalCodeSize", TOTAL_CODE_BYTES);
+    cJSON_AddNumberToObject(limit, "CodeSizeUnzipped", UNZIPPED_BYTES);
+    cJSON_AddNumberToObject(limit, "CodeSizeZipped", ZIPPED_BYTES);
+    cJSON_AddNumberToObject(limit, "ConcurrentExecutions", concurrency);
+    cJSON_AddNumberToObject(limit, "UnreservedConcurrentExecutions", concurrency);
+    cJSON_AddNumberToObject(usage, "TotalCodeSize", (double)bytes);
+    cJSON_AddNumberToObject(usage, "FunctionCount", (double)functions);
+    call_reply(call, out);
+}
+
+char *call_caller_arn(const struct api_call *call)
+{
+    if (call->caller == NULL)
+        return str_format("arn:aws:iam::%s:root", call->aws.account);
+    const char *slash = strrchr(call->caller->role, '/');
+    return str_format("arn:aws:sts::%s:assumed-role/%s/%s", call->aws.account,
+                      slash != NULL ? slash + 1 : call->caller->role, call->caller->name);
+}
+
+void get_caller_identity(struct api_call *call)
+{
+    CLEANUP(freep) char *arn = call_caller_arn(call);
+    cJSON *out = cJSON_CreateObject();
+    if (call->caller == NULL) {
+        cJSON_AddStringToObject(out, "UserId", call->aws.account);
+    } else { /* role id and session name, as STS gives them for an assumed role */
+        CLEANUP(freep) char *id = str_format("AROASTOKE%s:%s", call->aws.account, call->caller->name);
+        cJSON_AddStringToObject(out, "UserId", id);
+    }
+    cJSON_AddStringToObject(out, "Account", call->aws.account);
+    cJSON_AddStringToObject(out, "Arn", arn);
+    call_reply(call, out);
+}
+
+void get_policy(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (call_function(call, &name, &record)) /* AddPermission does not exist yet, so no function has a policy */
+        call_fail(call, "ResourceNotFoundException", "The resource you requested does not exist.");
+}
+
+void get_function_code_signing_config(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (!call_function(call, &name, &record))
+        return;
+    cJSON *out = cJSON_CreateObject(); /* without CodeSigningConfigArn: there are no such configurations */
+    cJSON_AddStringToObject(out, "FunctionName", name.name);
+    call_reply(call, out);
+}
+
+/* Things other than functions that may carry tags, none of which can exist yet. */
+static bool refuse_other_resource(struct api_call *call, const char *arn)
+{
+    static const struct {
+        const char *part, *words;
+    } kinds[] = {
+        {":event-source-mapping:", "Event source mapping not found"},
+        {":capacity-provider:", "Capacity provider not found"},
+        {":code-signing-config:", "Code signing configuration not found"},
+        {":layer:", "Layer not found"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strstr(arn, kinds[i].part) == NULL)
+            continue;
+        call_fail(call, "ResourceNotFoundException", "%s: %s", kinds[i].words, arn);
+        return true;
+    }
+    return false;
+}
+
+void list_tags(struct api_call *call)
+{
+    const char *arn = json_str(call->aws.input, "Resource");
+    struct function_name name;
+    struct function_record *record;
+    struct function_facts facts;
+    struct err err;
+    cJSON *tags = NULL;
+    if (arn == NULL)
+        arn = "";
+    if (refuse_other_resource(call, arn))
+        return;
+    if (function_name_parse(arn, NULL, call->aws.account, call->aws.region, &name, &err) < 0) {
+        call_fail_err(call, &err);
+        return;
+    }
+    if (*name.qualifier != '\0') {
+        call_fail(call, "InvalidParameterValueException",
+                  "Tags on function aliases and versions are not supported. Please specify a function ARN.");
+        return;
+    }
+    if (registry_find(call->api->options.registry, &name, &record, &err) < 0 ||
+        registry_describe(record, NULL, &facts, &err) < 0) {
+        call_fail_err(call, &err);
+        return;
+    }
+    if (facts.tags == NULL || json_parse(facts.tags, strlen(facts.tags), &tags, &err) < 0)
+        tags = cJSON_CreateObject();
+    cJSON *out = cJSON_CreateObject();
+    cJSON_AddItemToObject(out, "Tags", tags);
+    call_reply(call, out);
+}

@@ -1,0 +1,106 @@
+/* Operations to handlers: the table of what Stoke implements. An operation that AWS's model has and this table lacks gets
+ * an error that names it; what a function may ask at its own endpoint is decided here, too. */
+#include "host/api/api.h"
+
+#include <stdlib.h>
+
+#include "host/api/call.h"
+#include "lib/base/id.h"
+#include "lib/base/strutil.h"
+
+/* For functions.endpoint = invoke: what a function may do besides nothing. */
+enum access { ACCESS_ACCOUNT, ACCESS_INVOKE };
+
+static const struct {
+    const char *operation;
+    api_handler_fn *handler;
+    enum access access;
+} operations[] = {
+    {"Invoke", invoke_function, ACCESS_INVOKE},
+    {"GetCallerIdentity", get_caller_identity, ACCESS_INVOKE},
+    {"CreateFunction", create_function, ACCESS_ACCOUNT},
+    {"DeleteFunction", delete_function, ACCESS_ACCOUNT},
+    {"GetAccountSettings", get_account_settings, ACCESS_ACCOUNT},
+    {"GetFunction", get_function, ACCESS_ACCOUNT},
+    {"GetFunctionCodeSigningConfig", get_function_code_signing_config, ACCESS_ACCOUNT},
+    {"GetFunctionConfiguration", get_function_configuration, ACCESS_ACCOUNT},
+    {"GetPolicy", get_policy, ACCESS_ACCOUNT},
+    {"ListFunctions", list_functions, ACCESS_ACCOUNT},
+    {"ListTags", list_tags, ACCESS_ACCOUNT},
+    {"ListVersionsByFunction", list_versions_by_function, ACCESS_ACCOUNT},
+    {"UpdateFunctionCode", update_function_code, ACCESS_ACCOUNT},
+    {"UpdateFunctionConfiguration", update_function_configuration, ACCESS_ACCOUNT},
+};
+
+int api_new(const struct api_options *options, struct api **ret_api, struct err *err)
+{
+    struct api *api = calloc(1, sizeof(*api));
+    if (api == NULL)
+        return err_set(err, ERR_NO_MEMORY, "the front door");
+    api->options = *options;
+    id_random(api->secret, sizeof(api->secret));
+    *ret_api = api;
+    return 0;
+}
+
+void api_free(struct api *api)
+{
+    free(api);
+}
+
+unsigned api_working(const struct api *api)
+{
+    return api->working;
+}
+
+/* A function at its own endpoint is itself, whatever key it sends. */
+static void act_as_caller(struct api_call *call)
+{
+    if (call->caller == NULL)
+        return;
+    (void)str_copy(call->aws.account, sizeof(call->aws.account), call->caller->account);
+    (void)str_copy(call->aws.region, sizeof(call->aws.region), call->caller->region);
+}
+
+static bool may(const struct api_call *call, enum access access)
+{
+    if (call->caller == NULL)
+        return true;
+    int64_t mode = call->api->options.config->functions_endpoint;
+    return mode == CONFIG_ENDPOINT_ACCOUNT || (mode == CONFIG_ENDPOINT_INVOKE && access == ACCESS_INVOKE);
+}
+
+static void refuse(struct api_call *call)
+{
+    CLEANUP(freep) char *arn = call_caller_arn(call);
+    call_fail(call, "AccessDeniedException",
+              "User: %s is not authorized to perform: %s (functions.endpoint in the configuration of stoked chooses what "
+              "functions may do)",
+              arn, call->aws.op_name);
+}
+
+void api_dispatch(struct api *api, struct http_req *req, const struct aws_request *request)
+{
+    struct api_call *call = call_new(api, req, request);
+    struct aws_error error = {0};
+    if (aws_route(&call->request, &call->aws, &error) < 0) {
+        call_end_error(call, &error);
+        return;
+    }
+    act_as_caller(call);
+    for (size_t i = 0; i < ARRAY_LEN(operations); i++) {
+        if (!str_eq(operations[i].operation, call->aws.op_name))
+            continue;
+        if (!may(call, operations[i].access))
+            refuse(call);
+        else if (aws_parse(&call->aws, &error) < 0)
+            call_end_error(call, &error);
+        else
+            operations[i].handler(call);
+        return;
+    }
+    if (!may(call, ACCESS_ACCOUNT))
+        refuse(call);
+    else
+        call_fail_unsupported(call, call->aws.op_name);
+}

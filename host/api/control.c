@@ -1,0 +1,326 @@
+/* Stoke's own routes, for its command line and for people with curl: what AWS's API has no place for.
+ *
+ *   GET  /_stoke/health                                        version, readiness, what the host can enforce
+ *   GET  /_stoke/functions                                     how each function runs on this host
+ *   GET  /_stoke/runtimes      POST {"name", "path"}           the interpreters; registers one
+ *   GET  /_stoke/logs?function=NAME[&limit=N][&after=CURSOR][&wait=SECONDS]
+ *   GET  /_stoke/code/DIGEST?expires=...&signature=...         what Code.Location of GetFunction points to
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/api/call.h"
+#include "host/telemetry/logs.h"
+#include "lib/base/clock.h"
+#include "lib/base/loop.h"
+#include "lib/base/strutil.h"
+
+#define LOG_LIMIT_MAX 10000
+#define LOG_WAIT_S_MAX 60
+#define LOG_GATHER_US 20000 /* what comes within this time of a first record goes into the same answer */
+#define TEXT_MAX 512
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* A parameter of the query, percent-decoded, into out; false if it is absent, too long or holds a NUL. */
+static bool query_get(struct http_slice query, const char *name, char out[TEXT_MAX])
+{
+    size_t len = strlen(name), n = 0;
+    const char *p = query.p, *end = p != NULL ? p + query.n : NULL;
+    while (p < end) {
+        const char *amp = memchr(p, '&', (size_t)(end - p)), *stop = amp != NULL ? amp : end;
+        if ((size_t)(stop - p) > len && memcmp(p, name, len) == 0 && p[len] == '=') {
+            for (p += len + 1; p < stop; p++) {
+                int c = (unsigned char)*p;
+                if (*p == '%' && stop - p > 2 && hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0) {
+                    c = hex_value(p[1]) << 4 | hex_value(p[2]);
+                    p += 2;
+                }
+                if (c == 0 || n + 1 == TEXT_MAX)
+                    return false;
+                out[n++] = (char)c;
+            }
+            out[n] = '\0';
+            return true;
+        }
+        p = stop + 1;
+    }
+    return false;
+}
+
+/* ---- logs ---- */
+
+/* One request for log records; waits for the first one if it was asked to. */
+struct log_page {
+    struct api *api;
+    struct http_req *req;
+    struct function_name name;
+    int64_t after_us;  /* the cursor: this time, */
+    int64_t after_seen; /* of which so many records were given out already */
+    int64_t limit, skip;
+    cJSON *events;
+    struct logs_follower *follower;
+    struct loop_timer timer;
+};
+
+static void log_page_free(struct log_page *page)
+{
+    if (page->follower != NULL)
+        logs_unfollow(page->follower);
+    loop_timer_cancel(page->api->options.loop, &page->timer);
+    cJSON_Delete(page->events);
+    free(page);
+}
+
+/* A function may write any bytes; JSON holds text. */
+static char *printable(const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+    if (copy == NULL)
+        abort();
+    bool utf8 = str_is_utf8(text, len);
+    for (size_t i = 0; i < len; i++)
+        copy[i] = text[i] == '\0' || (!utf8 && (unsigned char)text[i] >= 0x80) ? '?' : text[i];
+    copy[len] = '\0';
+    return copy;
+}
+
+static void add_record(void *arg, const struct log_record *record)
+{
+    struct log_page *page = arg;
+    if (record->time_us == page->after_us && page->skip > 0) {
+        page->skip--;
+        return;
+    }
+    page->after_seen = record->time_us == page->after_us ? page->after_seen + 1 : 1;
+    page->after_us = record->time_us;
+    cJSON *event = cJSON_CreateObject();
+    CLEANUP(freep) char *message = printable(record->text, record->len);
+    cJSON_AddNumberToObject(event, "timestamp", (double)(record->time_us / 1000));
+    cJSON_AddBoolToObject(event, "platform", record->platform);
+    cJSON_AddStringToObject(event, "stream", record->stream);
+    cJSON_AddStringToObject(event, "requestId", record->request_id);
+    cJSON_AddStringToObject(event, "message", message);
+    cJSON_AddItemToArray(page->events, event);
+}
+
+static int log_page_read(struct log_page *page, struct err *err)
+{
+    const struct log_name name = {page->name.account, page->name.region, page->name.name};
+    page->skip = page->after_seen;
+    return logs_read(page->api->options.logs, &name, page->after_us, (size_t)page->limit, add_record, page, err);
+}
+
+static void log_page_answer(struct log_page *page)
+{
+    cJSON *body = cJSON_CreateObject();
+    CLEANUP(freep) char *next = str_format("%" PRId64 ".%" PRId64, page->after_us, page->after_seen);
+    cJSON_AddItemToObject(body, "events", page->events);
+    page->events = NULL;
+    cJSON_AddStringToObject(body, "next", next);
+    front_door_reply_json(page->req, 200, body);
+    log_page_free(page);
+}
+
+static void log_page_due(void *arg)
+{
+    struct log_page *page = arg;
+    struct err err;
+    if (log_page_read(page, &err) < 0) {
+        front_door_fail(page->req, 500, "ServiceException", "%s", err.msg);
+        log_page_free(page);
+        return;
+    }
+    log_page_answer(page);
+}
+
+static void log_page_woken(void *arg, const struct log_record *record)
+{
+    struct log_page *page = arg;
+    (void)record;
+    int64_t due = clock_mono_us() + LOG_GATHER_US;
+    if (page->timer.due_us > due)
+        loop_timer_set(page->api->options.loop, &page->timer, due);
+}
+
+static void log_page_gone(void *arg)
+{
+    log_page_free(arg);
+}
+
+/* Nothing yet: answers when a record comes, or when wait_s is over. */
+static int log_page_wait(struct log_page *page, int64_t wait_s, struct err *err)
+{
+    const struct log_name name = {page->name.account, page->name.region, page->name.name};
+    int r = logs_follow(page->api->options.logs, &name, log_page_woken, page, &page->follower, err);
+    if (r < 0)
+        return r;
+    loop_timer_set(page->api->options.loop, &page->timer, clock_mono_us() + wait_s * 1000000);
+    http_req_on_gone(page->req, log_page_gone, page);
+    return 0;
+}
+
+/* The parameters into page; false with what is wrong. */
+static bool log_page_parse(struct log_page *page, struct http_slice query, const struct aws_call *who, int64_t *ret_wait_s,
+                           struct err *err)
+{
+    char text[TEXT_MAX];
+    if (!query_get(query, "function", text)) {
+        err_set(err, ERR_INVALID, "the parameter 'function' is missing or too long");
+        return false;
+    }
+    if (function_name_parse(text, NULL, who->account, who->region, &page->name, err) < 0)
+        return false;
+    page->limit = 1000;
+    *ret_wait_s = 0;
+    if (query_get(query, "limit", text) && !str_to_i64(text, 1, LOG_LIMIT_MAX, &page->limit)) {
+        err_set(err, ERR_INVALID, "limit is a number from 1 to %d", LOG_LIMIT_MAX);
+        return false;
+    }
+    if (query_get(query, "wait", text) && !str_to_i64(text, 0, LOG_WAIT_S_MAX, ret_wait_s)) {
+        err_set(err, ERR_INVALID, "wait is a number of seconds from 0 to %d", LOG_WAIT_S_MAX);
+        return false;
+    }
+    if (query_get(query, "after", text) && *text != '\0') {
+        char *dot = strchr(text, '.');
+        if (dot != NULL)
+            *dot = '\0';
+        if (dot == NULL || !str_to_i64(text, 0, INT64_MAX, &page->after_us) ||
+            !str_to_i64(dot + 1, 0, INT64_MAX, &page->after_seen)) {
+            err_set(err, ERR_INVALID, "after is no cursor that Stoke gave out");
+            return false;
+        }
+        page->limit = LOG_LIMIT_MAX; /* a page that follows another leaves nothing out */
+    }
+    return true;
+}
+
+static void get_logs(struct api *api, struct http_req *req, const struct aws_call *who)
+{
+    struct log_page *page = calloc(1, sizeof(*page));
+    struct function_record *record;
+    struct err err;
+    int64_t wait_s;
+    if (page == NULL)
+        abort();
+    page->api = api;
+    page->req = req;
+    page->events = cJSON_CreateArray();
+    loop_timer_init(&page->timer, log_page_due, page);
+    if (!log_page_parse(page, http_req_query(req), who, &wait_s, &err)) {
+        front_door_fail(req, err.kind == ERR_DENIED ? 403 : err.kind == ERR_NOT_FOUND ? 404 : 400,
+                        err.kind == ERR_DENIED      ? "AccessDeniedException"
+                        : err.kind == ERR_NOT_FOUND ? "ResourceNotFoundException"
+                                                    : "ValidationException",
+                        "%s", err.msg);
+        log_page_free(page);
+        return;
+    }
+    if (log_page_read(page, &err) < 0) {
+        front_door_fail(req, 500, "ServiceException", "%s", err.msg);
+        log_page_free(page);
+        return;
+    }
+    bool empty = cJSON_GetArraySize(page->events) == 0;
+    if (empty && registry_find(api->options.registry, &page->name, &record, &err) < 0) {
+        front_door_fail(req, 404, "ResourceNotFoundException", "%s", err.msg);
+        log_page_free(page);
+        return;
+    }
+    if (!empty || wait_s == 0) {
+        log_page_answer(page);
+        return;
+    }
+    if (log_page_wait(page, wait_s, &err) < 0) {
+        front_door_fail(req, 500, "ServiceException", "%s", err.msg);
+        log_page_free(page);
+    }
+}
+
+/* ---- functions and runtimes ---- */
+
+static void get_functions(struct api *api, struct http_req *req, const struct aws_call *who)
+{
+    struct function_record **records;
+    size_t count = registry_list(api->options.registry, who->account, who->region, NULL, &records);
+    cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "Functions");
+    for (size_t i = 0; i < count; i++) {
+        struct function_facts facts;
+        cJSON *item = cJSON_CreateObject();
+        registry_describe_at(records[i], 0, &facts);
+        cJSON_AddStringToObject(item, "FunctionName", facts.name);
+        cJSON_AddStringToObject(item, "State", facts.state);
+        if (facts.match->interpreter != NULL)
+            cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
+        cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
+        cJSON_AddItemToArray(list, item);
+    }
+    free(records);
+    front_door_reply_json(req, 200, body);
+}
+
+static void get_runtimes(struct api *api, struct http_req *req)
+{
+    static const char *const languages[] = {
+        [RUNTIME_NONE] = "none", [RUNTIME_PYTHON] = "python", [RUNTIME_NODE] = "nodejs",
+        [RUNTIME_PROVIDED] = "provided", [RUNTIME_OTHER] = "other",
+    };
+    const struct runtimes *runtimes = *api->options.runtimes;
+    cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "Runtimes");
+    for (size_t i = 0; i < runtimes_count(runtimes); i++) {
+        const struct runtime_interpreter *interpreter = runtimes_at(runtimes, i);
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "Language", languages[interpreter->language]);
+        cJSON_AddStringToObject(item, "Version", interpreter->version);
+        cJSON_AddStringToObject(item, "Path", interpreter->path);
+        cJSON_AddStringToObject(item, "Source", interpreter->source);
+        cJSON_AddItemToArray(list, item);
+    }
+    front_door_reply_json(req, 200, body);
+}
+
+static void add_runtime(struct api *api, struct http_req *req)
+{
+    CLEANUP(json_freep) cJSON *body = NULL;
+    struct http_slice text = http_req_body(req);
+    struct err err;
+    if (json_parse(text.p != NULL ? text.p : "", text.n, &body, &err) < 0) {
+        front_door_fail(req, 400, "SerializationException", "%s", err.msg);
+        return;
+    }
+    const char *name = json_str(body, "name"), *path = json_str(body, "path");
+    if (name == NULL || path == NULL) {
+        front_door_fail(req, 400, "ValidationException", "name and path of the runtime are wanted");
+        return;
+    }
+    if (api->options.runtime_add(api->options.arg, name, path, &err) < 0) {
+        front_door_fail(req, 400, "InvalidParameterValueException", "%s", err.msg);
+        return;
+    }
+    get_runtimes(api, req);
+}
+
+void control_on_request(struct api *api, struct http_req *req, const struct aws_call *who)
+{
+    struct http_slice method = http_req_method(req), path = http_req_path(req);
+    bool get = slice_is(method, "GET");
+    if (slice_is(path, "/_stoke/health") && get)
+        front_door_reply_json(req, 200, api->options.health(api->options.arg));
+    else if (slice_is(path, "/_stoke/functions") && get)
+        get_functions(api, req, who);
+    else if (slice_is(path, "/_stoke/runtimes") && get)
+        get_runtimes(api, req);
+    else if (slice_is(path, "/_stoke/runtimes") && slice_is(method, "POST"))
+        add_runtime(api, req);
+    else if (slice_is(path, "/_stoke/logs") && get)
+        get_logs(api, req, who);
+    else if (slice_starts(path, "/_stoke/code/") && get)
+        code_download(api, req);
+    else
+        front_door_fail(req, 404, "NotFoundException", "Stoke has no route %.*s %.*s", (int)method.n, method.p, (int)path.n,
+                        path.p);
+}

@@ -1,0 +1,316 @@
+/* What a client may set of a function: AWS's defaults, AWS's refusals, and ours for what Stoke does not have. The stored
+ * configuration is the part of AWS's FunctionConfiguration that clients set, complete, so that nothing of it depends on
+ * later defaults. Constraints of single values were checked against the service model before. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/api/call.h"
+#include "lib/base/buf.h"
+#include "lib/base/log.h"
+#include "lib/base/strutil.h"
+
+#define ENVIRONMENT_BYTES_MAX 4096
+
+/* Replaces or adds a member; value is taken. */
+static void put(cJSON *object, const char *name, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    cJSON_AddItemToObject(object, name, value);
+}
+
+static void put_copy(cJSON *object, const char *name, const cJSON *input)
+{
+    const cJSON *value = json_get(input, name);
+    if (value != NULL)
+        put(object, name, cJSON_Duplicate(value, true));
+}
+
+static bool not_empty(const cJSON *value)
+{
+    if (cJSON_IsString(value))
+        return *value->valuestring != '\0';
+    if (cJSON_IsBool(value))
+        return cJSON_IsTrue(value);
+    return value != NULL && (value->child != NULL || cJSON_IsNumber(value));
+}
+
+/* Members that change nothing when empty and are not available otherwise. */
+static const struct {
+    const char *parent, *member; /* parent: "" for the input itself */
+    const char *what;
+} unavailable[] = {
+    {"", "Publish", "Publish (function versions)"},
+    {"", "PublishTo", "PublishTo"},
+    {"", "S3Bucket", "Code from S3 (S3Bucket)"},
+    {"", "S3Key", "Code from S3 (S3Key)"},
+    {"", "ImageUri", "Code from a container image (ImageUri)"},
+    {"", "SourceKMSKeyArn", "SourceKMSKeyArn"},
+    {"Code", "S3Bucket", "Code from S3 (Code.S3Bucket)"},
+    {"Code", "S3Key", "Code from S3 (Code.S3Key)"},
+    {"Code", "ImageUri", "Code from a container image (Code.ImageUri)"},
+    {"Code", "SourceKMSKeyArn", "Code.SourceKMSKeyArn"},
+    {"", "ImageConfig", "ImageConfig"},
+    {"", "FileSystemConfigs", "FileSystemConfigs (EFS)"},
+    {"", "KMSKeyArn", "KMSKeyArn"},
+    {"", "CapacityProviderConfig", "CapacityProviderConfig"},
+    {"", "DurableConfig", "DurableConfig"},
+    {"", "TenancyConfig", "TenancyConfig"},
+    {"VpcConfig", "SubnetIds", "VpcConfig (networks of one's own)"},
+    {"VpcConfig", "SecurityGroupIds", "VpcConfig (networks of one's own)"},
+    {"DeadLetterConfig", "TargetArn", "DeadLetterConfig (asynchronous invocation)"},
+};
+
+bool function_config_refuse(struct api_call *call, const cJSON *input)
+{
+    for (size_t i = 0; i < ARRAY_LEN(unavailable); i++) {
+        const cJSON *parent = *unavailable[i].parent != '\0' ? json_get(input, unavailable[i].parent) : input;
+        if (parent == NULL || !not_empty(json_get(parent, unavailable[i].member)))
+            continue;
+        call_fail_unsupported(call, unavailable[i].what);
+        return false;
+    }
+    const char *package = json_str(input, "PackageType"), *snap = json_str(json_get(input, "SnapStart"), "ApplyOn");
+    if (package != NULL && str_eq(package, "Image")) {
+        call_fail_unsupported(call, "PackageType Image");
+        return false;
+    }
+    if (snap != NULL && !str_eq(snap, "None")) {
+        call_fail_unsupported(call, "SnapStart");
+        return false;
+    }
+    if (not_empty(json_get(input, "CodeSigningConfigArn"))) {
+        call_fail(call, "CodeSigningConfigNotFoundException",
+                  "The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.",
+                  json_str(input, "CodeSigningConfigArn"));
+        return false;
+    }
+    const cJSON *layer = cJSON_GetArrayItem(json_get(input, "Layers"), 0);
+    if (layer != NULL) { /* layers cannot be published yet, so none exists */
+        call_fail(call, "InvalidParameterValueException", "Layer version %s does not exist.",
+                  cJSON_IsString(layer) ? layer->valuestring : "");
+        return false;
+    }
+    return true;
+}
+
+/* Names that the execution environment sets itself
+ * (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html). */
+static const char *const reserved[] = {
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
+    "AWS_LAMBDA_METADATA_API",
+    "AWS_LAMBDA_METADATA_TOKEN",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+};
+
+static bool check_environment(struct api_call *call, const cJSON *variables)
+{
+    CLEANUP(buf_free) struct buf used = BUF_INIT(4096);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, variables) {
+        for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
+            if (str_eq(reserved[i], item->string) && buf_printf(&used, "%s%s", used.len > 0 ? ", " : "", reserved[i]) < 0)
+                abort();
+    }
+    if (used.len > 0) {
+        call_fail(call, "InvalidParameterValueException",
+                  "Lambda was unable to configure your environment variables because the environment variables you have "
+                  "provided contains reserved keys that are currently not supported for modification. Reserved keys used "
+                  "in this request: %s",
+                  used.data);
+        return false;
+    }
+    CLEANUP(freep) char *text = json_print(variables);
+    if (strlen(text) > ENVIRONMENT_BYTES_MAX) {
+        call_fail(call, "InvalidParameterValueException",
+                  "Lambda was unable to configure your environment variables because the environment variables you have "
+                  "provided exceeded the 4KB limit. String measured: %s",
+                  text);
+        return false;
+    }
+    return true;
+}
+
+static bool put_environment(struct api_call *call, cJSON *config, const cJSON *input)
+{
+    const cJSON *environment = json_get(input, "Environment");
+    if (environment == NULL)
+        return true;
+    const cJSON *variables = json_get(environment, "Variables");
+    if (variables != NULL && !check_environment(call, variables))
+        return false;
+    cJSON *kept = cJSON_CreateObject();
+    cJSON_AddItemToObject(kept, "Variables",
+                          variables != NULL ? cJSON_Duplicate(variables, true) : cJSON_CreateObject());
+    put(config, "Environment", kept);
+    return true;
+}
+
+/* What AWS's message lists: the identifiers it takes for new functions. */
+static const char runtime_names[] =
+    "[nodejs24.x, nodejs22.x, python3.14, python3.13, python3.12, python3.11, python3.10, java25, java21, java17, java11, "
+    "java8.al2, dotnet10, dotnet8, ruby3.4, ruby3.3, provided.al2023, provided.al2]";
+
+static bool runtime_is_usable(struct api_call *call, const char *runtime)
+{
+    const char *replacement = NULL;
+    switch (runtime_status(runtime, &replacement)) {
+    case RUNTIME_CURRENT:
+        break;
+    case RUNTIME_UNKNOWN:
+        call_fail(call, "InvalidParameterValueException",
+                  "Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: %s or be a valid "
+                  "ARN",
+                  runtime, runtime_names);
+        return false;
+    case RUNTIME_RETIRED:
+        if (call->api->options.config->runtimes_retired == CONFIG_RETIRED_ALLOW) {
+            log_warn("runtime.retired", "runtime=%s request_id=%s", runtime, call->aws.request_id);
+            break;
+        }
+        call_fail(call, "InvalidParameterValueException",
+                  "The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We "
+                  "recommend you use %s while creating or updating functions.",
+                  runtime, replacement != NULL ? replacement : "a supported runtime");
+        return false;
+    }
+    struct runtime_match match;
+    struct err err;
+    bool exact = call->api->options.config->runtimes_exact;
+    if (exact && runtimes_match(*call->api->options.runtimes, runtime, true, &match, &err) < 0 &&
+        err.kind == ERR_UNSUPPORTED) {
+        call_fail(call, "InvalidParameterValueException", "%s", err.msg);
+        return false;
+    }
+    return true;
+}
+
+/* Text has no levels; JSON has INFO unless the client says otherwise. */
+static bool put_logging(struct api_call *call, cJSON *config, const cJSON *input, const struct function_name *name)
+{
+    const cJSON *wanted = json_get(input, "LoggingConfig"), *old = json_get(config, "LoggingConfig");
+    if (wanted == NULL && old != NULL)
+        return true;
+    const char *format = json_str(wanted, "LogFormat");
+    if (format == NULL)
+        format = json_str(old, "LogFormat");
+    if (format == NULL)
+        format = "Text";
+    cJSON *logging = cJSON_CreateObject();
+    cJSON_AddStringToObject(logging, "LogFormat", format);
+    static const char *const levels[] = {"ApplicationLogLevel", "SystemLogLevel"};
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        const char *level = json_str(wanted, levels[i]);
+        if (str_eq(format, "JSON")) {
+            if (level == NULL)
+                level = json_str(old, levels[i]);
+            cJSON_AddStringToObject(logging, levels[i], level != NULL ? level : "INFO");
+        } else if (level != NULL) {
+            cJSON_Delete(logging);
+            call_fail(call, "InvalidParameterValueException", "%s can be set for the log format JSON only.", levels[i]);
+            return false;
+        }
+    }
+    const char *group = json_str(wanted, "LogGroup");
+    if (group == NULL || *group == '\0')
+        group = json_str(old, "LogGroup");
+    CLEANUP(freep) char *standard = str_format("/aws/lambda/%s", name->name);
+    cJSON_AddStringToObject(logging, "LogGroup", group != NULL ? group : standard);
+    put(config, "LoggingConfig", logging);
+    return true;
+}
+
+static void put_defaults(cJSON *config)
+{
+    static const char *const architectures[] = {"x86_64"};
+    cJSON_AddStringToObject(config, "Description", "");
+    cJSON_AddNumberToObject(config, "Timeout", 3);
+    cJSON_AddNumberToObject(config, "MemorySize", 128);
+    cJSON_AddStringToObject(config, "PackageType", "Zip");
+    cJSON_AddItemToObject(config, "Architectures", cJSON_CreateStringArray(architectures, 1));
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(config, "TracingConfig"), "Mode", "PassThrough");
+    cJSON_AddNumberToObject(cJSON_AddObjectToObject(config, "EphemeralStorage"), "Size", 512);
+    cJSON *snap = cJSON_AddObjectToObject(config, "SnapStart");
+    cJSON_AddStringToObject(snap, "ApplyOn", "None");
+    cJSON_AddStringToObject(snap, "OptimizationStatus", "Off");
+}
+
+/* What create and update have in common. */
+static bool put_members(struct api_call *call, cJSON *config, const struct function_name *name)
+{
+    static const char *const plain[] = {"Role", "Runtime", "Handler", "Description", "Timeout", "MemorySize",
+                                        "EphemeralStorage", "Architectures", "TracingConfig"};
+    const cJSON *input = call->aws.input;
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+        put_copy(config, plain[i], input);
+    const char *mode = json_str(json_get(input, "TracingConfig"), "Mode");
+    if (mode != NULL && str_eq(mode, "Active"))
+        log_warn("function.tracing", "function=%s mode=Active traces=\"are not recorded\"", name->name);
+    return put_environment(call, config, input) && put_logging(call, config, input, name);
+}
+
+cJSON *function_config_new(struct api_call *call, const struct function_name *name)
+{
+    const cJSON *input = call->aws.input;
+    const char *runtime = json_str(input, "Runtime"), *handler = json_str(input, "Handler");
+    if (!function_config_refuse(call, input))
+        return NULL;
+    if (runtime == NULL || handler == NULL) {
+        call_fail(call, "InvalidParameterValueException",
+                  "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+        return NULL;
+    }
+    if (!runtime_is_usable(call, runtime))
+        return NULL;
+    cJSON *config = cJSON_CreateObject();
+    put_defaults(config);
+    if (!put_members(call, config, name)) {
+        cJSON_Delete(config);
+        return NULL;
+    }
+    return config;
+}
+
+cJSON *function_config_changed(struct api_call *call, const char *old, const struct function_name *name)
+{
+    const cJSON *input = call->aws.input;
+    const char *runtime = json_str(input, "Runtime");
+    cJSON *config = NULL;
+    struct err err;
+    if (!function_config_refuse(call, input) || (runtime != NULL && !runtime_is_usable(call, runtime)))
+        return NULL;
+    if (json_parse(old, strlen(old), &config, &err) < 0) {
+        call_fail_err(call, &err);
+        return NULL;
+    }
+    if (json_get(input, "VpcConfig") != NULL) { /* without members, as function_config_refuse() saw to */
+        cJSON *vpc = cJSON_CreateObject();
+        cJSON_AddArrayToObject(vpc, "SubnetIds");
+        cJSON_AddArrayToObject(vpc, "SecurityGroupIds");
+        cJSON_AddStringToObject(vpc, "VpcId", "");
+        cJSON_AddBoolToObject(vpc, "Ipv6AllowedForDualStack", false);
+        put(config, "VpcConfig", vpc);
+    }
+    if (!put_members(call, config, name)) {
+        cJSON_Delete(config);
+        return NULL;
+    }
+    return config;
+}

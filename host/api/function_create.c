@@ -1,0 +1,87 @@
+/* CreateFunction: the name is taken, the archive stored, the function committed; the answer says Pending, and Active comes
+ * right after it. */
+#include <stdlib.h>
+
+#include "host/api/call.h"
+#include "lib/base/log.h"
+
+/* The call on its way. */
+struct creation {
+    struct api_call *call;
+    struct function_record *record;
+    cJSON *config, *tags;
+};
+
+static void creation_free(struct creation *creation)
+{
+    cJSON_Delete(creation->config);
+    cJSON_Delete(creation->tags);
+    free(creation);
+}
+
+static void created(void *arg, struct function_record *record, const struct err *err)
+{
+    struct creation *creation = arg;
+    struct api_call *call = creation->call;
+    struct function_facts facts;
+    struct err none;
+    creation_free(creation);
+    if (err != NULL) {
+        call_fail_err(call, err);
+        return;
+    }
+    if (registry_describe(record, NULL, &facts, &none) < 0) {
+        call_fail_err(call, &none);
+        return;
+    }
+    log_info("function.created", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
+             facts.name, facts.code_sha256, call->aws.request_id);
+    if (*facts.match->note != '\0')
+        log_warn("function.runtime", "function=%s note=\"%s\"", facts.name, facts.match->note);
+    call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+}
+
+static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
+{
+    struct creation *creation = arg;
+    if (archive == NULL) {
+        struct api_call *call = creation->call;
+        registry_abandon(creation->record);
+        creation_free(creation);
+        code_fail(call, err);
+        return;
+    }
+    const struct function_draft draft = {
+        .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes};
+    registry_create_commit(creation->record, &draft, creation->tags, created, creation);
+}
+
+void create_function(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct err err;
+    if (!code_request_fits(call) || !call_function_name(call, &name))
+        return;
+    cJSON *config = function_config_new(call, &name);
+    if (config == NULL)
+        return;
+    struct http_slice zip = code_blob(call);
+    if (zip.p == NULL) {
+        cJSON_Delete(config);
+        call_fail(call, "InvalidParameterValueException", "Please provide a source for function code.");
+        return;
+    }
+    if (registry_create_begin(call->api->options.registry, &name, &record, &err) < 0) {
+        cJSON_Delete(config);
+        call_fail_err(call, &err);
+        return;
+    }
+    struct creation *creation = calloc(1, sizeof(*creation));
+    if (creation == NULL)
+        abort();
+    *creation = (struct creation){.call = call, .record = record, .config = config};
+    const cJSON *tags = json_get(call->aws.input, "Tags");
+    creation->tags = tags != NULL ? cJSON_Duplicate(tags, true) : NULL;
+    code_put(call->api, zip, code_stored, creation);
+}

@@ -1,0 +1,192 @@
+/* UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction. An update claims its function first: a second one at the
+ * same time is refused, as on AWS. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/api/call.h"
+#include "lib/base/log.h"
+#include "lib/base/strutil.h"
+
+/* An update on its way. */
+struct update {
+    struct api_call *call;
+    struct function_record *record;
+    cJSON *config;
+};
+
+static void update_free(struct update *update)
+{
+    cJSON_Delete(update->config);
+    free(update);
+}
+
+static void updated(void *arg, struct function_record *record, const struct err *err)
+{
+    struct update *update = arg;
+    struct api_call *call = update->call;
+    struct function_facts facts;
+    struct err none;
+    update_free(update);
+    if (err != NULL) {
+        call_fail_err(call, err);
+        return;
+    }
+    if (registry_describe(record, NULL, &facts, &none) < 0) {
+        call_fail_err(call, &none);
+        return;
+    }
+    log_info("function.updated", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
+             facts.name, facts.code_sha256, call->aws.request_id);
+    call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+}
+
+/* The function and what it is now; refuses a RevisionId that is not the latest. False: the call has failed. */
+static bool find_latest(struct api_call *call, struct function_name *name, struct function_record **record,
+                        struct function_facts *facts)
+{
+    struct err err;
+    const char *revision = json_str(call->aws.input, "RevisionId");
+    if (!call_function(call, name, record))
+        return false;
+    if (registry_describe(*record, NULL, facts, &err) < 0) {
+        call_fail_err(call, &err);
+        return false;
+    }
+    if (revision != NULL && !str_eq(revision, facts->revision_id)) {
+        call_fail(call, "PreconditionFailedException",
+                  "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
+                  "retrieve the latest Revision Id");
+        return false;
+    }
+    return true;
+}
+
+void update_function_configuration(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct function_facts facts;
+    struct err err;
+    if (!find_latest(call, &name, &record, &facts))
+        return;
+    cJSON *config = function_config_changed(call, facts.config, &name);
+    if (config == NULL)
+        return;
+    if (registry_update_begin(record, &err) < 0) {
+        cJSON_Delete(config);
+        call_fail_err(call, &err);
+        return;
+    }
+    struct update *update = calloc(1, sizeof(*update));
+    if (update == NULL)
+        abort();
+    *update = (struct update){.call = call, .record = record, .config = config};
+    const struct function_draft draft = {
+        .config = config, .code_sha256 = facts.code_sha256, .code_size = facts.code_size};
+    registry_update_commit(record, &draft, updated, update);
+}
+
+/* DryRun: the archive was good; the function stays as it is, the answer shows what it would have been. */
+static void answer_dry_run(struct update *update, const struct store_archive *archive)
+{
+    struct api_call *call = update->call;
+    struct function_facts facts;
+    struct err err;
+    registry_abandon(update->record);
+    int r = registry_describe(update->record, NULL, &facts, &err);
+    if (r < 0) {
+        call_fail_err(call, &err);
+    } else {
+        facts.code_sha256 = archive->sha256_hex;
+        facts.code_size = archive->size_bytes;
+        call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+    }
+    update_free(update);
+}
+
+static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
+{
+    struct update *update = arg;
+    struct api_call *call = update->call;
+    if (archive == NULL) {
+        registry_abandon(update->record);
+        update_free(update);
+        code_fail(call, err);
+        return;
+    }
+    if (json_bool(call->aws.input, "DryRun", false)) {
+        answer_dry_run(update, archive);
+        return;
+    }
+    const struct function_draft draft = {
+        .config = update->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes};
+    registry_update_commit(update->record, &draft, updated, update);
+}
+
+void update_function_code(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct function_facts facts;
+    struct err err;
+    cJSON *config = NULL;
+    if (!code_request_fits(call) || !find_latest(call, &name, &record, &facts) ||
+        !function_config_refuse(call, call->aws.input))
+        return;
+    struct http_slice zip = code_blob(call);
+    if (zip.p == NULL) {
+        call_fail(call, "InvalidParameterValueException", "Please provide a source for function code.");
+        return;
+    }
+    if (json_parse(facts.config, strlen(facts.config), &config, &err) < 0 || registry_update_begin(record, &err) < 0) {
+        cJSON_Delete(config);
+        call_fail_err(call, &err);
+        return;
+    }
+    const cJSON *architectures = json_get(call->aws.input, "Architectures");
+    if (architectures != NULL)
+        cJSON_ReplaceItemInObjectCaseSensitive(config, "Architectures", cJSON_Duplicate(architectures, true));
+    struct update *update = calloc(1, sizeof(*update));
+    if (update == NULL)
+        abort();
+    *update = (struct update){.call = call, .record = record, .config = config};
+    code_put(call->api, zip, code_stored, update);
+}
+
+static void deleted(void *arg, struct function_record *record, const struct err *err)
+{
+    struct api_call *call = arg;
+    (void)record;
+    if (err != NULL) {
+        call_fail_err(call, err);
+        return;
+    }
+    log_info("function.deleted", "account=%s region=%s function=%s request_id=%s", call->aws.account, call->aws.region,
+             json_str(call->aws.input, "FunctionName"), call->aws.request_id);
+    cJSON *out = cJSON_CreateObject();
+    cJSON_AddNumberToObject(out, "StatusCode", 204);
+    call_reply(call, out);
+}
+
+void delete_function(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct function_facts facts;
+    struct err err;
+    if (!call_function(call, &name, &record))
+        return;
+    if (str_eq(name.qualifier, "$LATEST")) {
+        call_fail(call, "InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function.");
+        return;
+    }
+    if (*name.qualifier != '\0') {
+        if (registry_describe(record, name.qualifier, &facts, &err) < 0)
+            call_fail_err(call, &err);
+        else
+            call_fail_unsupported(call, "Deletion of a single version");
+        return;
+    }
+    if (registry_delete(record, deleted, call, &err) < 0)
+        call_fail_err(call, &err);
+}
