@@ -1,0 +1,149 @@
+/* Visits that wait for a worker: in the order they came, for a bounded time. A soft waiter expects a worker that has answered
+ * and will be idle in a moment; it becomes a hard one, for which a worker is made, when that does not happen. */
+#include <stdlib.h>
+
+#include "host/pool/pool_state.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+static void unlink_waiter(struct pool_waiter *waiter)
+{
+    struct version *version = waiter->version;
+    TAILQ_REMOVE(&version->waiters, waiter, link);
+    if (waiter->soft)
+        version->soft--;
+    else
+        TAILQ_REMOVE(&version->zygote->waiters, waiter, zygote_link);
+    waiter->pool->waiting--;
+    loop_timer_cancel(waiter->pool->loop, &waiter->timer);
+}
+
+void waiter_harden(struct pool_waiter *waiter)
+{
+    struct pool *pool = waiter->pool;
+    if (!waiter->soft)
+        return;
+    waiter->soft = false;
+    waiter->version->soft--;
+    TAILQ_INSERT_TAIL(&waiter->version->zygote->waiters, waiter, zygote_link);
+    loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + pool->options.wait_ms_max * 1000);
+    zygote_use(waiter->version->zygote);
+}
+
+static void on_timer(void *arg)
+{
+    struct pool_waiter *waiter = arg;
+    struct pool *pool = waiter->pool;
+    int64_t hard_us = waiter->since_us + POOL_WAIT_HARD_US;
+    if (waiter->soft) {
+        waiter_harden(waiter);
+        pool_pump(pool);
+    } else if (waiter->version->zygote->starved) {
+        waiter_fail(waiter, POOL_NO_MEMORY, "no memory for another worker");
+    } else if (clock_mono_us() < hard_us) {
+        loop_timer_set(pool->loop, &waiter->timer, hard_us);
+    } else {
+        waiter_fail(waiter, POOL_NO_SPAWNER, "no sandbox could be made in time");
+    }
+}
+
+void waiter_serve(struct pool_waiter *waiter, struct worker *worker)
+{
+    const struct pool_waiter_events *events = waiter->events;
+    struct version *version = waiter->version;
+    void *arg = waiter->arg;
+    struct err err;
+    if (worker->state != WORKER_IDLE && worker_assign(worker, version, &err) < 0) {
+        waiter_fail(waiter, POOL_NO_SPAWNER, err.msg);
+        return;
+    }
+    unlink_waiter(waiter);
+    free(waiter);
+    events->acquired(arg, worker);
+}
+
+void waiter_fail(struct pool_waiter *waiter, enum pool_failure failure, const char *message)
+{
+    const struct pool_waiter_events *events = waiter->events;
+    struct version *version = waiter->version;
+    void *arg = waiter->arg;
+    unlink_waiter(waiter);
+    free(waiter);
+    version_put(version);
+    events->failed(arg, failure, message);
+}
+
+void waiters_fail_all(struct waiter_list *list, enum pool_failure failure, const char *message)
+{
+    struct pool_waiter *waiter, *last = TAILQ_LAST(list, waiter_list);
+    bool more = last != NULL;
+    while (more && (waiter = TAILQ_FIRST(list))) {
+        more = waiter != last; /* those that a callback adds are not failed */
+        waiter_fail(waiter, failure, message);
+    }
+}
+
+/* A room of the zygote could not be made: its oldest visit pays for it, after some tries. */
+void waiters_fail_zygote(struct zygote *zygote, const char *message)
+{
+    struct pool_waiter *waiter = TAILQ_FIRST(&zygote->waiters);
+    if (waiter && ++waiter->failures >= POOL_MAKE_TRIES)
+        waiter_fail(waiter, POOL_NO_SPAWNER, message);
+}
+
+static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, bool soft)
+{
+    struct pool *pool = version->pool;
+    struct pool_waiter *waiter = calloc(1, sizeof *waiter);
+    if (!waiter)
+        return NULL;
+    *waiter = (struct pool_waiter){
+        .pool = pool, .version = version, .events = events, .arg = arg, .soft = soft, .since_us = clock_mono_us()};
+    loop_timer_init(&waiter->timer, on_timer, waiter);
+    TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
+    pool->waiting++;
+    int64_t wait_us = soft ? POOL_SOFT_WAIT_US : pool->options.wait_ms_max * 1000;
+    loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
+    if (soft) {
+        version->soft++;
+    } else {
+        TAILQ_INSERT_TAIL(&version->zygote->waiters, waiter, zygote_link);
+        zygote_use(version->zygote);
+    }
+    return waiter;
+}
+
+void pool_acquire(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events, void *arg,
+                  struct pool_waiter **ret_waiter)
+{
+    *ret_waiter = NULL;
+    if (pool->draining) {
+        events->failed(arg, POOL_DRAINING, "the daemon is stopping");
+        return;
+    }
+    struct version *version = versions_get(pool, about);
+    struct worker *worker = version_warm(version);
+    if (worker) {
+        pool->totals.warm_hits++;
+        events->acquired(arg, worker);
+        return;
+    }
+    struct pool_waiter *waiter = enqueue(version, events, arg, version->finishing > version->soft);
+    if (!waiter) {
+        version_put(version);
+        events->failed(arg, POOL_NO_MEMORY, "no memory for a waiting visit");
+        return;
+    }
+    /* Set first: the pump may serve or fail it right away, and free it; then the caller's event has forgotten it. */
+    *ret_waiter = waiter;
+    if (!waiter->soft)
+        pool_pump(pool);
+}
+
+void pool_cancel(struct pool_waiter *waiter)
+{
+    struct version *version = waiter->version;
+    unlink_waiter(waiter);
+    free(waiter);
+    version_put(version);
+}
