@@ -83,6 +83,7 @@ struct worker {
     struct loop_timer log_timer; /* reading of its output is paused until then */
     const struct worker_events *events; /* NULL: no visit */
     void *events_arg;
+    void *held;                         /* owned: a payload that the session may still be sending */
     char **env;                         /* NULL-terminated; kept for a reset */
 
     int64_t init_us;

@@ -304,6 +304,7 @@ static void on_room_ready(struct worker *worker, int *fds, size_t nfds)
         worker_kill(worker);
         return;
     }
+    worker_hold(worker, NULL);
     worker_set_state(worker, worker->booted ? WORKER_BLANK : WORKER_BOOTING);
     if (fresh) {
         pool_take_blank(pool, worker);
@@ -390,6 +391,7 @@ static void close_session(struct worker *worker)
     worker_drain_log(worker);
     session_free(worker->session);
     worker->session = NULL;
+    worker_hold(worker, NULL);
     if (worker->endpoint)
         pool->options.endpoint->close(pool->options.endpoint_arg, worker->endpoint);
     worker->endpoint = NULL;

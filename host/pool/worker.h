@@ -81,6 +81,8 @@ uint32_t worker_room_id(const struct worker *worker);
 int worker_deliver(struct worker *worker, const struct session_event *event, struct err *err) WARN_UNUSED;
 /* The client has its answer; the worker is about to be idle: visits of the version better wait for it a moment. */
 void worker_answered(struct worker *worker);
+/* Takes an event's payload that the session may still be sending when the visit ends; freed when it no longer can. */
+void worker_hold(struct worker *worker, void *payload);
 /* Takes the rest of what the runtime wrote into the log stream. */
 void worker_drain_log(struct worker *worker);
 

@@ -1,5 +1,6 @@
 /* What a visit does with the worker it holds: delivers its event, and gives it back in one of three ways. */
 #include <assert.h>
+#include <stdlib.h>
 
 #include "host/pool/pool_state.h"
 #include "lib/base/clock.h"
@@ -31,6 +32,12 @@ void worker_answered(struct worker *worker)
         return;
     worker->answered = true;
     worker->version->finishing++;
+}
+
+void worker_hold(struct worker *worker, void *payload)
+{
+    free(worker->held);
+    worker->held = payload;
 }
 
 void worker_release(struct worker *worker)

@@ -1,0 +1,315 @@
+/* What happens between an invocation and its worker: init, delivery, the function's timeout, crashes. Nothing here is called
+ * from inside a worker_ function, so each handler may end the invocation. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "host/invoke/invocation.h"
+#include "host/telemetry/report.h"
+#include "lib/base/clock.h"
+#include "lib/base/id.h"
+#include "lib/base/log.h"
+#include "lib/base/strutil.h"
+#include "lib/crypto/digest.h"
+
+static struct report_to lines_of(const struct invocation *inv)
+{
+    return (struct report_to){.stream = inv->stream, .tail = inv->tail, .json = inv->version->log_json};
+}
+
+/* ---- a worker ---- */
+
+/* The clock starts: START, the function's deadline. */
+static void begin(struct invocation *inv)
+{
+    struct report_to to = lines_of(inv);
+    inv->start_us = clock_mono_us();
+    inv->deadline_us = inv->start_us + (int64_t)inv->version->timeout_s * 1000000;
+    log_stream_begin(inv->stream, inv->request_id, inv->tail);
+    report_start(&to, inv->request_id, inv->version->version);
+}
+
+static void deliver(struct invocation *inv)
+{
+    int64_t left_us = inv->deadline_us - clock_mono_us();
+    struct session_event event = {
+        .request_id = inv->request_id,
+        .deadline_epoch_ms = clock_wall_ms() + (left_us > 0 ? left_us / 1000 : 0),
+        .function_arn = inv->invoked_arn,
+        .trace_id = inv->trace_id,
+        .client_context = inv->client_context,
+        .payload = inv->payload_len ? inv->payload : "{}",
+        .payload_len = inv->payload_len ? inv->payload_len : 2,
+    };
+    struct err err;
+    invocation_set_phase(inv, INVOCATION_RUNNING);
+    if (worker_deliver(inv->worker, &event, &err) < 0) {
+        log_error("invoke.deliver_failed", "request=%s worker=%u error=%s", inv->request_id, worker_room_id(inv->worker),
+                  err.msg);
+        inv->undeliverable = true;
+        loop_timer_set(inv->invoke->loop, &inv->timer, 0);
+        return;
+    }
+    loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
+}
+
+static void say_init_start(struct invocation *inv)
+{
+    const struct function_version *v = inv->version;
+    const struct runtime_interpreter *interpreter = v->match.interpreter;
+    CLEANUP(freep) char *version = interpreter ? str_format("%s:%s", interpreter->language == RUNTIME_PYTHON ? "python" : "nodejs",
+                                                            interpreter->version)
+                                   : strchr(v->runtime, '.')
+                                       ? str_format("provided:%s", strchr(v->runtime, '.') + 1)
+                                       : str_format("%s", v->runtime);
+    unsigned char digest[SHA256_BYTES];
+    char hex[SHA256_HEX_BYTES];
+    digest_sha256(version, strlen(version), digest);
+    id_hex(digest, sizeof digest, hex);
+    CLEANUP(freep) char *arn = str_format("arn:aws:lambda:%s::runtime:%s", v->region, hex);
+    struct report_to to = lines_of(inv);
+    struct report_runtime runtime = {.version = version,
+                                     .arn = arn,
+                                     .note = v->match.note,
+                                     .function_name = v->name,
+                                     .function_version = v->version};
+    report_init_start(&to, &runtime);
+}
+
+static const struct worker_events worker_events;
+
+static void on_acquired(void *arg, struct worker *worker)
+{
+    struct invocation *inv = arg;
+    inv->waiter = NULL;
+    inv->worker = worker;
+    inv->stream = worker_log(worker);
+    worker_attach(worker, &worker_events, inv);
+    if (worker_is_ready(worker)) {
+        begin(inv);
+        deliver(inv);
+    } else if (worker_was_reset(worker)) {
+        invocation_set_phase(inv, INVOCATION_REINIT);
+        begin(inv);
+        loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
+    } else {
+        invocation_set_phase(inv, INVOCATION_INIT);
+        log_stream_begin(inv->stream, "", inv->tail); /* what init prints is in the tail, but of no invocation */
+        say_init_start(inv);
+        loop_timer_set(inv->invoke->loop, &inv->timer, clock_mono_us() + INIT_US_MAX);
+    }
+}
+
+static void on_failed(void *arg, enum pool_failure failure, const char *message)
+{
+    struct invocation *inv = arg;
+    inv->waiter = NULL;
+    log_warn("invoke.no_worker", "request=%s function=%s version=%s why=%s", inv->request_id, inv->version->name,
+             inv->version->version, message);
+    if (failure == POOL_NO_MEMORY)
+        invocation_refuse(inv, INVOKE_NO_CAPACITY, "TooManyRequestsException", message);
+    else
+        invocation_refuse(inv, INVOKE_SERVICE_ERROR, "ServiceException", message);
+}
+
+const struct pool_waiter_events dispatch_waiter_events = {.acquired = on_acquired, .failed = on_failed};
+
+/* ---- init ---- */
+
+static void on_ready(void *arg)
+{
+    struct invocation *inv = arg;
+    if (inv->phase == INVOCATION_INIT) {
+        inv->init_us = clock_mono_us() - worker_init_us(inv->worker);
+        begin(inv);
+    }
+    deliver(inv);
+}
+
+/* What a failed init leaves in the log: INIT_REPORT, and START if the invocation had not begun. */
+static void init_failed(struct invocation *inv, const char *status, const char *type)
+{
+    struct report_to to = lines_of(inv);
+    int64_t took_us = clock_mono_us() - worker_init_us(inv->worker);
+    worker_drain_log(inv->worker);
+    bool first = inv->phase == INVOCATION_INIT;
+    report_init_failed(&to, took_us, first ? "init" : "invoke", status, type);
+    if (first)
+        begin(inv);
+}
+
+static void on_init_error(void *arg, const struct session_error *error)
+{
+    struct invocation *inv = arg;
+    init_failed(inv, "error", error->type);
+    finish_status(inv, "error", error->type);
+    finish_answer(inv, INVOKE_FUNCTION_ERROR, error->body, error->body_len);
+    finish(inv, FINISH_RESET);
+}
+
+static void on_exec_failed(void *arg, int code, const char *path)
+{
+    struct invocation *inv = arg;
+    init_failed(inv, "error", "Runtime.InvalidEntrypoint");
+    finish_status(inv, "error", "Runtime.InvalidEntrypoint");
+    char why[400];
+    char text[160];
+    if (code == ENOENT)
+        str_copy(why, sizeof why, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+    else
+        snprintf(why, sizeof why, "fork/exec %.200s: %s", path, strerror_r(code, text, sizeof text));
+    for (char *c = strstr(why, ": "); c && *c; c++) /* "Permission denied" as Go says it */
+        if (code != ENOENT && *c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    finish_error(inv, "Runtime.InvalidEntrypoint", why);
+    finish(inv, FINISH_RESET);
+}
+
+/* ---- the answer ---- */
+
+static void answered(struct invocation *inv)
+{
+    worker_answered(inv->worker);
+    int64_t deadline_us = inv->deadline_us;
+    invocation_set_phase(inv, INVOCATION_FINISHING);
+    loop_timer_set(inv->invoke->loop, &inv->timer, deadline_us);
+}
+
+static void on_response(void *arg, const char *body, size_t len)
+{
+    struct invocation *inv = arg;
+    if (inv->phase != INVOCATION_RUNNING)
+        return;
+    answered(inv);
+    finish_answer(inv, INVOKE_OK, body, len);
+}
+
+static void on_error(void *arg, const struct session_error *error)
+{
+    struct invocation *inv = arg;
+    if (inv->phase != INVOCATION_RUNNING)
+        return;
+    answered(inv);
+    if (inv->version->log_json) /* the REPORT line of the text format has no status for it */
+        finish_status(inv, "error", error->type);
+    finish_answer(inv, INVOKE_FUNCTION_ERROR, error->body, error->body_len);
+}
+
+static void on_too_large(void *arg, size_t len)
+{
+    struct invocation *inv = arg;
+    (void)len;
+    if (inv->phase != INVOCATION_RUNNING)
+        return;
+    answered(inv);
+    finish_status(inv, "error", "Function.ResponseSizeTooLarge");
+    finish_error(inv, "Function.ResponseSizeTooLarge", NULL);
+}
+
+static void on_idle(void *arg)
+{
+    struct invocation *inv = arg;
+    if (inv->phase == INVOCATION_FINISHING)
+        finish(inv, FINISH_RELEASE);
+}
+
+/* ---- the bad ends ---- */
+
+void dispatch_on_timer(void *arg)
+{
+    struct invocation *inv = arg;
+    struct report_to to = lines_of(inv);
+    if (inv->phase == INVOCATION_REPORTING) {
+        finish_report_now(inv);
+        return;
+    }
+    if (inv->phase == INVOCATION_INIT) {
+        init_failed(inv, "timeout", NULL);
+        invocation_set_phase(inv, INVOCATION_REINIT);
+        loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
+        worker_restart(inv->worker);
+        return;
+    }
+    if (inv->undeliverable) {
+        static const char why[] = "The event could not be handed to the runtime.";
+        finish_status(inv, "error", "Sandbox.Failure");
+        finish_answer(inv, INVOKE_SERVICE_ERROR, why, strlen(why));
+        finish(inv, FINISH_RESET);
+        return;
+    }
+    if (inv->phase == INVOCATION_REINIT)
+        init_failed(inv, "timeout", NULL);
+    worker_drain_log(inv->worker);
+    report_timeout(&to, inv->request_id, inv->version->timeout_s);
+    finish_status(inv, "timeout", NULL);
+    if (inv->phase != INVOCATION_FINISHING) {
+        CLEANUP(freep) char *why = str_format("Task timed out after %u.00 seconds", inv->version->timeout_s);
+        finish_error(inv, "Sandbox.Timedout", why);
+    }
+    finish(inv, FINISH_RESET);
+}
+
+/* In Go's words, as Lambda's supervisor is written in it. */
+static void describe_exit(const struct worker_exit *exit, char *out, size_t cap)
+{
+    if (exit->known && WIFSIGNALED(exit->wait_status)) {
+        snprintf(out, cap, "Runtime exited with error: signal: %s", strsignal(WTERMSIG(exit->wait_status)));
+        for (char *c = strstr(out, "signal: ") + strlen("signal: "); *c; c++)
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c - 'A' + 'a');
+    } else if (exit->known && WEXITSTATUS(exit->wait_status) != 0) {
+        snprintf(out, cap, "Runtime exited with error: exit status %d", WEXITSTATUS(exit->wait_status));
+    } else {
+        snprintf(out, cap, "Runtime exited without providing a reason");
+    }
+}
+
+static void on_exited(void *arg, const struct worker_exit *exit)
+{
+    struct invocation *inv = arg;
+    struct report_to to = lines_of(inv);
+    const char *type = exit->oom ? "Runtime.OutOfMemory" : "Runtime.ExitError";
+    char why[256];
+    describe_exit(exit, why, sizeof why);
+    if (inv->phase == INVOCATION_INIT || inv->phase == INVOCATION_REINIT)
+        init_failed(inv, "error", type);
+    worker_drain_log(inv->worker);
+    if (!to.json) {
+        CLEANUP(freep) char *line = str_format("RequestId: %s Error: %s\nRuntime.ExitError", inv->request_id, why);
+        log_stream_platform(inv->stream, inv->request_id, line, inv->tail);
+    }
+    finish_status(inv, "error", type);
+    if (exit->oom) /* the kernel stops counting where the limit is */
+        inv->peak_bytes = (uint64_t)inv->version->memory_mb << 20;
+    if (inv->phase != INVOCATION_FINISHING)
+        finish_error(inv, "Runtime.ExitError", why);
+    finish(inv, FINISH_RESET);
+}
+
+static void on_lost(void *arg, const char *message)
+{
+    struct invocation *inv = arg;
+    log_warn("invoke.lost", "request=%s function=%s version=%s worker=%u why=%s", inv->request_id, inv->version->name,
+             inv->version->version, worker_room_id(inv->worker), message);
+    if (inv->phase == INVOCATION_INIT)
+        begin(inv);
+    finish_status(inv, "error", "Sandbox.Failure");
+    if (inv->phase != INVOCATION_FINISHING)
+        finish_answer(inv, INVOKE_SERVICE_ERROR, message, strlen(message));
+    finish(inv, FINISH_LOST);
+}
+
+static const struct worker_events worker_events = {
+    .ready = on_ready,
+    .init_error = on_init_error,
+    .exec_failed = on_exec_failed,
+    .response = on_response,
+    .error = on_error,
+    .too_large = on_too_large,
+    .idle = on_idle,
+    .exited = on_exited,
+    .lost = on_lost,
+};
