@@ -74,10 +74,26 @@ const struct aws_shape *aws_error_shape(const struct aws_service *service, const
     return NULL;
 }
 
+/* Errors that no model lists (https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html); all others are 400. */
+static const struct {
+    const char *code;
+    int status;
+} common_errors[] = {
+    {"AccessDeniedException", 403},      {"UnrecognizedClientException", 403}, {"InvalidSignatureException", 403},
+    {"ExpiredTokenException", 403},      {"OptInRequired", 403},               {"UnknownOperationException", 404},
+    {"RequestEntityTooLargeException", 413}, {"InternalFailure", 500},         {"InternalServerError", 500},
+    {"NotImplemented", 501},             {"ServiceUnavailable", 503},
+};
+
 int aws_error_status(const struct aws_call *call, const struct aws_error *error)
 {
     const struct aws_shape *shape = call->service ? aws_error_shape(call->service, error->code) : NULL;
-    return error->status ? error->status : shape ? shape->status : 400;
+    if (error->status || shape)
+        return error->status ? error->status : shape->status;
+    for (size_t i = 0; i < ARRAY_LEN(common_errors); i++)
+        if (str_eq(common_errors[i].code, error->code))
+            return common_errors[i].status;
+    return 400;
 }
 
 static const struct aws_service *service_named(const char *name)
@@ -110,17 +126,11 @@ int aws_route(const struct aws_request *request, struct aws_call *call, struct a
     id_uuid(call->request_id);
     aws_identify(request, call, scope);
     call->service = scope[0] ? service_named(scope) : service_by_content(request, call);
-    if (!call->service && scope[0]) {
-        aws_error_set(error, "NotImplemented", "The service '%s' is not available here.", scope);
-        error->status = 501;
-        return -1;
-    }
-    if (!call->service) {
-        aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.", shown(request->method),
-                      request->method.p, shown(request->path), request->path.p);
-        error->status = 404;
-        return -1;
-    }
+    if (!call->service && scope[0])
+        return aws_error_set(error, "NotImplemented", "The service '%s' is not available here.", scope);
+    if (!call->service)
+        return aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.", shown(request->method),
+                             request->method.p, shown(request->path), request->path.p);
     call->op = call->service->protocol->match(call->service, request, call);
     if (!call->op)
         return call->service->protocol->unknown(call->service, request, error);

@@ -33,34 +33,52 @@ static void put(struct buf *b, const char *text)
         (void)!buf_append(b, text, b->max - b->len);
 }
 
-/* The value as Java prints it: [a, b], {k=v}. */
-static void print_value(struct buf *b, const cJSON *value, size_t until)
+/* As Java prints numbers: a double always has a fraction. */
+static void print_number(struct buf *b, const struct aws_shape *shape, double value)
 {
-    char number[32];
+    char text[40];
+    int n = snprintf(text, sizeof text, "%.15g", value);
+    if (shape->type == AWS_DOUBLE && strspn(text, "-0123456789") == (size_t)n)
+        snprintf(text + n, sizeof text - (size_t)n, ".0");
+    put(b, text);
+}
+
+static void print_value(struct buf *b, const struct aws_shape *shape, const cJSON *value, size_t until);
+
+/* As Java prints collections: [a, b], {k=v}. */
+static void print_members(struct buf *b, const struct aws_shape *shape, const cJSON *value, size_t until)
+{
+    put(b, cJSON_IsArray(value) ? "[" : "{");
+    for (const cJSON *child = value->child; child && b->len < until; child = child->next) {
+        const struct aws_member *member = shape->type == AWS_LIST  ? shape->members
+                                          : shape->type == AWS_MAP ? shape->members + 1
+                                                                   : aws_member_named(shape, child->string);
+        if (cJSON_IsObject(value)) {
+            put(b, child->string);
+            put(b, "=");
+        }
+        if (member)
+            print_value(b, member->shape, child, until);
+        if (child->next)
+            put(b, ", ");
+    }
+    put(b, cJSON_IsArray(value) ? "]" : "}");
+}
+
+static void print_value(struct buf *b, const struct aws_shape *shape, const cJSON *value, size_t until)
+{
     if (b->len >= until)
         return;
-    if (cJSON_IsString(value)) {
+    if (cJSON_IsString(value))
         (void)!buf_append(b, value->valuestring, aws_utf8_cut(value->valuestring, until - b->len));
-    } else if (cJSON_IsNumber(value)) {
-        snprintf(number, sizeof number, "%.15g", value->valuedouble);
-        put(b, number);
-    } else if (cJSON_IsBool(value)) {
+    else if (cJSON_IsNumber(value))
+        print_number(b, shape, value->valuedouble);
+    else if (cJSON_IsBool(value))
         put(b, cJSON_IsTrue(value) ? "true" : "false");
-    } else if (cJSON_IsNull(value)) {
+    else if (cJSON_IsNull(value))
         put(b, "null");
-    } else {
-        put(b, cJSON_IsArray(value) ? "[" : "{");
-        for (const cJSON *child = value->child; child && b->len < until; child = child->next) {
-            if (cJSON_IsObject(value)) {
-                put(b, child->string);
-                put(b, "=");
-            }
-            print_value(b, child, until);
-            if (child->next)
-                put(b, ", ");
-        }
-        put(b, cJSON_IsArray(value) ? "]" : "}");
-    }
+    else
+        print_members(b, shape, value, until);
 }
 
 static void violate(struct check *c, const struct aws_shape *shape, const cJSON *value, const char *constraint)
@@ -74,7 +92,7 @@ static void violate(struct check *c, const struct aws_shape *shape, const cJSON 
         put(&c->text, "null at '");
     } else {
         put(&c->text, "'");
-        print_value(&c->text, value, c->text.len + AWS_VALUE_BYTES_MAX);
+        print_value(&c->text, shape, value, c->text.len + AWS_VALUE_BYTES_MAX);
         put(&c->text, "' at '");
     }
     put(&c->text, c->path);
@@ -149,7 +167,6 @@ static bool holds(const struct aws_shape *shape, enum constraint which, const cJ
 
 static void constraint_text(struct buf *b, const struct aws_shape *shape, enum constraint which)
 {
-    char number[32];
     if (which == PATTERN) {
         put(b, "Member must satisfy regular expression pattern: ");
         put(b, shape->pattern);
@@ -161,28 +178,33 @@ static void constraint_text(struct buf *b, const struct aws_shape *shape, enum c
         }
         put(b, "]");
     } else {
-        snprintf(number, sizeof number, "%.15g", which == MIN ? shape->min : shape->max);
         put(b, is_length(shape) ? "Member must have length " : "Member must have value ");
         put(b, which == MIN ? "greater than or equal to " : "less than or equal to ");
-        put(b, number);
+        print_number(b, shape, which == MIN ? shape->min : shape->max);
     }
 }
 
 /* Everything a value of the shape must be, as a list in brackets; for members of lists and maps. */
-static void bracket(struct buf *b, const struct aws_shape *shape)
+static void bracket(struct buf *b, const struct aws_shape *shape, bool key)
 {
-    put(b, "[");
+    const char *between = "[";
     for (enum constraint which = 0; which < CONSTRAINTS; which++)
         if (has(shape, which)) {
+            put(b, between);
             constraint_text(b, shape, which);
-            put(b, ", ");
+            between = ", ";
         }
     if (shape->type == AWS_LIST) {
+        put(b, between);
         put(b, "Member must satisfy constraint: ");
-        bracket(b, shape->members->shape);
-        put(b, ", ");
+        bracket(b, shape->members->shape, false);
+        between = ", ";
     }
-    put(b, "Member must not be null]");
+    if (!key) { /* a key of JSON cannot be null */
+        put(b, between);
+        put(b, "Member must not be null");
+    }
+    put(b, "]");
 }
 
 /* Without structures inside: checked and reported as one value. */
@@ -236,7 +258,7 @@ static void violate_members(struct check *c, const struct aws_shape *shape, cons
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     put(&b, what);
-    bracket(&b, member);
+    bracket(&b, member, str_starts(what, "Map keys"));
     violate(c, shape, value, b.data);
 }
 

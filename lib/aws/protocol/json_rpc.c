@@ -27,6 +27,7 @@ static int unknown(const struct aws_service *service, const struct aws_request *
     (void)service, (void)request;
     aws_error_free(error); /* the services answer without a message */
     error->code = "UnknownOperationException";
+    error->status = 400;
     return -1;
 }
 

@@ -37,9 +37,7 @@ static const struct aws_operation *match(const struct aws_service *service, cons
 static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
 {
     (void)service, (void)request;
-    aws_error_set(error, "AccessDeniedException", "Unable to determine service/operation name to be authorized");
-    error->status = 403;
-    return -1;
+    return aws_error_set(error, "AccessDeniedException", "Unable to determine service/operation name to be authorized");
 }
 
 static int bad_text(struct aws_error *error, const char *name)
