@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/fd.h"
+#include "lib/base/strutil.h"
 
 #define PERIOD_US 20000
 #define QUOTA_US_MIN 1000 /* the kernel's own */
@@ -128,22 +129,25 @@ bool cgroup_v2_is_delegated(const char *dir)
         n = getxattr(dir, "trusted.delegate", value, sizeof value);
     if (n > 0)
         return value[0] == '1';
-    /* Without systemd: a directory that an administrator gave to this user. */
+    /* No mark: systemd before 254 marks no units of a user's manager, and an administrator may have given the
+     * directory away without systemd. The manager's own directories are left alone. */
     struct stat st;
-    return geteuid() != 0 && access("/run/systemd/system", F_OK) < 0 && stat(dir, &st) == 0 &&
-           st.st_uid == geteuid() && access(dir, W_OK) == 0;
+    const char *name = strrchr(dir, '/');
+    return geteuid() != 0 && name && !str_starts(name, "/user@") && !str_eq(name, "/init.scope") &&
+           stat(dir, &st) == 0 && st.st_uid == geteuid() && access(dir, W_OK) == 0;
 }
 
 /* Moves every process that sits in base itself (the daemon, a wrapper shell, we) to a leaf beside our own
- * directory. */
+ * directory. This must come first: with processes inside, handing down cpu alone would succeed and make base
+ * a threaded domain, in which nothing else works. */
 static void empty_base(const struct cgroup_hierarchy *h)
 {
-    if (mkdirat(h->base_fd, "supervisor", 0755) < 0 && errno != EEXIST)
-        return;
     for (int round = 0; round < EMPTYING_ROUNDS_MAX; round++) {
         char text[CGROUP_TEXT_MAX], *rest, *pid;
         struct err err;
         if (cgroup_read(h->base_fd, NULL, "cgroup.procs", text, &err) < 0 || text[0] == '\0')
+            return;
+        if (mkdirat(h->base_fd, "supervisor", 0755) < 0 && errno != EEXIST)
             return;
         for (pid = strtok_r(text, "\n", &rest); pid; pid = strtok_r(NULL, "\n", &rest))
             /* "0" is a process outside of our pid namespace; as a target it would mean ourselves. */
@@ -153,15 +157,10 @@ static void empty_base(const struct cgroup_hierarchy *h)
     }
 }
 
-static bool hand_down(const struct cgroup_hierarchy *h, int dirfd, const char *controller, struct err *err)
+static bool hand_down(int dirfd, const char *controller, struct err *err)
 {
     char text[32];
     snprintf(text, sizeof text, "+%s", controller);
-    if (cgroup_write(dirfd, NULL, "cgroup.subtree_control", text, err) == 0)
-        return true;
-    if (err->code != EBUSY || dirfd != h->base_fd)
-        return false;
-    empty_base(h);
     return cgroup_write(dirfd, NULL, "cgroup.subtree_control", text, err) == 0;
 }
 
@@ -170,15 +169,18 @@ void cgroup_v2_enable(struct cgroup_hierarchy *h, struct cgroups *cgroups, unsig
     static const struct {
         const char *name;
         enum cgroup_duty duty;
-    } wanted[] = {{"cpu", CGROUP_CPU}, {"memory", CGROUP_MEMORY}, {"pids", CGROUP_PIDS}};
+    } wanted[] = {{"memory", CGROUP_MEMORY}, {"cpu", CGROUP_CPU}, {"pids", CGROUP_PIDS}};
     unsigned mask = 0;
+    if (faccessat(h->base_fd, "cgroup.type", F_OK, 0) ==
+        0) /* not the tree's real root, which may hold processes */
+        empty_base(h);
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         char key[40];
         struct err err;
         snprintf(key, sizeof key, ",%s,", wanted[i].name);
         if (!strstr(h->controllers, key))
             continue;
-        if (hand_down(h, h->base_fd, wanted[i].name, &err) && hand_down(h, h->root_fd, wanted[i].name, &err))
+        if (hand_down(h->base_fd, wanted[i].name, &err) && hand_down(h->root_fd, wanted[i].name, &err))
             mask |= 1u << wanted[i].duty;
         else
             cgroup_say_missing(cgroups, "The %s controller cannot be handed down below %s: %s.",
