@@ -1,10 +1,10 @@
 /* Function versions for the data plane: built from a stored row when first needed, counted, freed with their last user. */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/registry/function_record.h"
+#include "lib/aws/arn.h"
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
 
@@ -88,7 +88,9 @@ static struct function_version *version_build(const struct function_record *reco
     (void)str_copy(version->region, sizeof(version->region), record->region);
     version->name = copy(record->name);
     version->version = row->number == 0 ? copy("$LATEST") : str_format("%llu", (unsigned long long)row->number);
-    version->arn = str_format("arn:aws:lambda:%s:%s:function:%s", record->region, record->account, record->name);
+    char arn[ARN_FUNCTION_BYTES];
+    arn_function_format(record->region, record->account, record->name, NULL, arn);
+    version->arn = copy(arn);
     version->runtime = copy(json_str(config, "Runtime"));
     version->handler = copy(json_str(config, "Handler"));
     version->role = copy(json_str(config, "Role"));

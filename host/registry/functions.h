@@ -28,6 +28,9 @@ int registry_open(const struct registry_options *options, struct registry **ret_
 /* Commits what is under way; no done callback runs any more. Versions still counted elsewhere live on. */
 void registry_close(struct registry *registry);
 
+/* The host's runtimes changed: versions that could not run are matched anew. The old runtimes stay as long as the registry. */
+void registry_set_runtimes(struct registry *registry, const struct runtimes *runtimes);
+
 /* The new content of $LATEST; borrowed for the call. */
 struct function_draft {
     const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in */

@@ -3,11 +3,11 @@
 #include "host/registry/registry.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/registry/function_record.h"
+#include "lib/aws/arn.h"
 #include "lib/base/strutil.h"
 
 int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err)
@@ -58,6 +58,26 @@ void registry_on_active(struct registry *registry, registry_active_fn *fn, void 
 {
     registry->active = fn;
     registry->active_arg = arg;
+}
+
+/* A version that can run keeps what it runs on: its workers do, too. */
+static void forget_failed(struct version_row *row)
+{
+    if (row == NULL || row->built == NULL || str_eq(row->built->state, "Active"))
+        return;
+    function_version_unref(row->built);
+    row->built = NULL;
+}
+
+void registry_set_runtimes(struct registry *registry, const struct runtimes *runtimes)
+{
+    registry->runtimes = runtimes;
+    for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
+        forget_failed(r->latest);
+        forget_failed(r->before);
+        for (size_t i = 0; i < r->published_count; i++)
+            forget_failed(r->published[i]);
+    }
 }
 
 static int not_found(const struct function_name *name, const char *qualifier, struct err *err)
@@ -159,9 +179,9 @@ int registry_describe(struct function_record *record, const char *qualifier, str
 {
     struct version_row *row = record_row(record, qualifier);
     if (row == NULL) {
-        char arn[FUNCTION_ARN_BYTES];
-        snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", record->region, record->account, record->name);
-        return err_set(err, ERR_NOT_FOUND, "Function not found: %s:%s", arn, qualifier);
+        char arn[ARN_FUNCTION_BYTES];
+        arn_function_format(record->region, record->account, record->name, qualifier, arn);
+        return err_set(err, ERR_NOT_FOUND, "Function not found: %s", arn);
     }
     describe(record, row, ret_facts);
     return 0;

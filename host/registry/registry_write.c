@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/registry/function_record.h"
+#include "lib/aws/arn.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
 #include "lib/base/strutil.h"
@@ -164,10 +165,10 @@ static void updated(void *arg, const struct err *err)
 
 static int refuse_busy(const struct function_record *record, struct err *err)
 {
+    char arn[ARN_FUNCTION_BYTES];
+    arn_function_format(record->region, record->account, record->name, NULL, arn);
     return err_set(err, ERR_CONFLICT,
-                   "The operation cannot be performed at this time. An update is in progress for resource: "
-                   "arn:aws:lambda:%s:%s:function:%s",
-                   record->region, record->account, record->name);
+                   "The operation cannot be performed at this time. An update is in progress for resource: %s", arn);
 }
 
 int registry_update_begin(struct function_record *record, struct err *err)
