@@ -20,11 +20,13 @@ struct arn_function { /* what the text did not say is "" */
     char qualifier[ARN_QUALIFIER_BYTES];
 };
 
-/* Takes name, name:qualifier, function:name, account:name, account:function:name and arn:aws:lambda:region:account:
- * function:name, each with or without :qualifier. ERR_INVALID for anything else. */
+/* Takes name, name:qualifier, function:name, account:name, account:function:name and
+ * arn:aws:lambda:region:account: function:name, each with or without :qualifier. ERR_INVALID for anything
+ * else. */
 int arn_function_parse(const char *text, struct arn_function *ret, struct err *err) WARN_UNUSED;
 
-/* "arn:aws:lambda:us-east-1:123456789012:function:hello:prod"; without the last part if qualifier is NULL or "". */
+/* "arn:aws:lambda:us-east-1:123456789012:function:hello:prod"; without the last part if qualifier is NULL or
+ * "". */
 void arn_function_format(const char *region, const char *account, const char *name, const char *qualifier,
                          char out[ARN_FUNCTION_BYTES]);
 

@@ -1,4 +1,5 @@
-/* The front of lib/aws: which service and operation a request means, and the way through its protocol's functions. */
+/* The front of lib/aws: which service and operation a request means, and the way through its protocol's
+ * functions. */
 #include "lib/aws/codec.h"
 
 #include <assert.h>
@@ -74,15 +75,23 @@ const struct aws_shape *aws_error_shape(const struct aws_service *service, const
     return NULL;
 }
 
-/* Errors that no model lists (https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html); all others are 400. */
+/* Errors that no model lists (https://docs.aws.amazon.com/lambda/latest/api/CommonErrors.html); all others
+ * are 400. */
 static const struct {
     const char *code;
     int status;
 } common_errors[] = {
-    {"AccessDeniedException", 403},      {"UnrecognizedClientException", 403}, {"InvalidSignatureException", 403},
-    {"ExpiredTokenException", 403},      {"OptInRequired", 403},               {"UnknownOperationException", 404},
-    {"RequestEntityTooLargeException", 413}, {"InternalFailure", 500},         {"InternalServerError", 500},
-    {"NotImplemented", 501},             {"ServiceUnavailable", 503},
+    {"AccessDeniedException", 403},
+    {"UnrecognizedClientException", 403},
+    {"InvalidSignatureException", 403},
+    {"ExpiredTokenException", 403},
+    {"OptInRequired", 403},
+    {"UnknownOperationException", 404},
+    {"RequestEntityTooLargeException", 413},
+    {"InternalFailure", 500},
+    {"InternalServerError", 500},
+    {"NotImplemented", 501},
+    {"ServiceUnavailable", 503},
 };
 
 int aws_error_status(const struct aws_call *call, const struct aws_error *error)
@@ -129,8 +138,9 @@ int aws_route(const struct aws_request *request, struct aws_call *call, struct a
     if (!call->service && scope[0])
         return aws_error_set(error, "NotImplemented", "The service '%s' is not available here.", scope);
     if (!call->service)
-        return aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.", shown(request->method),
-                             request->method.p, shown(request->path), request->path.p);
+        return aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.",
+                             shown(request->method), request->method.p, shown(request->path),
+                             request->path.p);
     call->op = call->service->protocol->match(call->service, request, call);
     if (!call->op)
         return call->service->protocol->unknown(call->service, request, error);
@@ -169,8 +179,8 @@ int aws_parse(struct aws_call *call, struct aws_error *error)
     return 0;
 }
 
-void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload, size_t payload_len,
-                      struct aws_reply *reply)
+void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload,
+                      size_t payload_len, struct aws_reply *reply)
 {
     assert(call->op);
     struct aws_output out = {.tree = output, .payload = payload, .payload_len = payload_len};

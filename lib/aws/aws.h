@@ -30,7 +30,7 @@ struct aws_request {
 };
 
 /* An error on its way to the client. code is the shape's or a common code ("ResourceNotFoundException"); the protocol and
- * the model give HTTP status and fault (Type: User or Server). members: further members of the error shape, may be NULL. */
+ * the model give HTTP status and fault (Type: User or Service). members: further members of the error shape, may be NULL. */
 struct aws_error {
     const char *code;   /* static */
     int status;         /* 0: the model's */

@@ -1,6 +1,7 @@
-/* JSON bodies. An archive of 50 MB is 67 MB of base64 in the middle of one, and a JSON tree of that costs a third of a
- * second: so the text is scanned once for the members that the operation's row lists as blobs, their strings are cut out
- * (aws_call.blob points at them in the body), and only the rest, a few hundred bytes, is parsed into a tree. */
+/* JSON bodies. An archive of 50 MB is 67 MB of base64 in the middle of one, and a JSON tree of that costs a
+ * third of a second: so the text is scanned once for the members that the operation's row lists as blobs,
+ * their strings are cut out (aws_call.blob points at them in the body), and only the rest, a few hundred
+ * bytes, is parsed into a tree. */
 #include "lib/aws/codec.h"
 
 #include <stdlib.h>
@@ -14,15 +15,16 @@
 struct scan {
     const char *p, *end;
     const char *const *blobs;
-    char path[PATH_BYTES_MAX];          /* the member we are at, dots between names; '[' inside an array: nothing there is
-                                           a blob that we cut */
+    char path[PATH_BYTES_MAX]; /* the member we are at, dots between names; '[' inside an array: nothing there
+                                  is a blob that we cut */
     size_t path_at[JSON_DEPTH_MAX + 1]; /* length of path where each object or array began */
     bool in_object[JSON_DEPTH_MAX + 1];
     size_t depth;
     bool key_next;
 };
 
-/* p is behind an opening quote: returns where the closing quote is, NULL if there is none. *escaped: a backslash inside. */
+/* p is behind an opening quote: returns where the closing quote is, NULL if there is none. *escaped: a
+ * backslash inside. */
 static const char *string_end(const char *p, const char *end, bool *escaped)
 {
     *escaped = false;
@@ -45,7 +47,8 @@ static void skip_space(struct scan *s)
         s->p++;
 }
 
-/* The key's text into out; false if it is too long to be one of ours. Escapes in a key are rare: the parser reads them. */
+/* The key's text into out; false if it is too long to be one of ours. Escapes in a key are rare: the parser
+ * reads them. */
 static bool read_key(const char *p, const char *quote, bool escaped, char *out, size_t cap)
 {
     CLEANUP(json_freep) cJSON *tree = NULL;
@@ -67,7 +70,8 @@ static const char *wanted(const struct scan *s)
     return NULL;
 }
 
-/* Base64 has no character that JSON must escape, but some writers escape the slash: then raw is a copy without. */
+/* Base64 has no character that JSON must escape, but some writers escape the slash: then raw is a copy
+ * without. */
 static void keep_blob(struct aws_call *call, const char *name, const char *p, const char *quote, bool escaped)
 {
     struct aws_blob *blob = &call->blob[call->blob_count];
@@ -85,8 +89,8 @@ static void keep_blob(struct aws_call *call, const char *name, const char *p, co
     call->blob_count++;
 }
 
-/* At a key: makes it the end of the path. If its value is a blob's string, the blob is kept and p is left at the string's
- * content, *ret_after behind it. */
+/* At a key: makes it the end of the path. If its value is a blob's string, the blob is kept and p is left at
+ * the string's content, *ret_after behind it. */
 static bool read_member(struct scan *s, struct aws_call *call, const char **ret_after)
 {
     bool escaped;
@@ -165,8 +169,8 @@ static bool step(struct scan *s, struct aws_call *call, const char **ret_after)
     return true;
 }
 
-/* Copies the text to out without the blobs' content; returns the length. What is no JSON is copied as it is: the parser
- * finds the fault. */
+/* Copies the text to out without the blobs' content; returns the length. What is no JSON is copied as it is:
+ * the parser finds the fault. */
 static size_t cut_blobs(struct aws_call *call, struct http_slice text, char *out)
 {
     struct scan s = {.p = text.p, .end = text.p + text.n, .blobs = call->op->blobs};
@@ -191,12 +195,13 @@ static int parse_text(struct http_slice text, cJSON **ret_tree, struct aws_error
 {
     struct err err;
     if (json_parse(text.p, text.n, ret_tree, &err) < 0)
-        return aws_error_set(error, "SerializationException", "Could not parse request body into json: %s", err.msg);
+        return aws_error_set(error, "SerializationException", "Could not parse request body into json: %s",
+                             err.msg);
     return 0;
 }
 
-int aws_json_body(struct aws_call *call, struct http_slice text, const struct aws_shape *shape, cJSON **ret_tree,
-                  struct aws_error *error)
+int aws_json_body(struct aws_call *call, struct http_slice text, const struct aws_shape *shape,
+                  cJSON **ret_tree, struct aws_error *error)
 {
     CLEANUP(json_freep) cJSON *tree = NULL;
     CLEANUP(freep) char *rest = NULL;

@@ -1,6 +1,7 @@
-/* The rows of the generated tables (model_*.c), as generate.py writes them from AWS's service models. Constant data, any
- * thread; only the codecs of lib/aws and their tests read it. The words are those of the models: shape, member, location,
- * payload (https://smithy.io/2.0/spec/http-bindings.html, https://smithy.io/2.0/spec/constraint-traits.html).
+/* The rows of the generated tables (model_*.c), as generate.py writes them from AWS's service models.
+ * Constant data, any thread; only the codecs of lib/aws and their tests read it. The words are those of the
+ * models: shape, member, location, payload (https://smithy.io/2.0/spec/http-bindings.html,
+ * https://smithy.io/2.0/spec/constraint-traits.html).
  */
 #pragma once
 
@@ -23,7 +24,8 @@ enum aws_type {
     AWS_BLOB,      /* in trees: base64 text */
 };
 
-enum aws_location { /* where in an HTTP message a member of an input, output or error goes */
+/* Where in an HTTP message a member of an input, output or error goes. */
+enum aws_location {
     AWS_IN_BODY,
     AWS_IN_URI,
     AWS_IN_QUERY,
@@ -41,8 +43,8 @@ enum aws_time { AWS_TIME_DEFAULT, AWS_TIME_EPOCH, AWS_TIME_ISO8601, AWS_TIME_RFC
 #define AWS_STREAMING 16u    /* blob: a payload of any length */
 #define AWS_EVENT_STREAM 32u /* structure: the payload is a stream of events */
 #define AWS_SENDER_FAULT 64u /* error: the client's fault, status below 500 */
-#define AWS_LATE_VALUES 128u /* enum: checked by late.c */
-#define AWS_LATE_MAX 256u    /* late_max holds, checked by late.c */
+#define AWS_LATE_VALUES 128u /* enum: checked by validate/late.c */
+#define AWS_LATE_MAX 256u    /* late_max holds, checked by validate/late.c */
 
 struct aws_shape;
 
@@ -74,10 +76,10 @@ struct aws_shape {
 
 struct aws_operation {
     const char *name, *method;
-    const char *uri; /* the template: "/2015-03-31/functions/{FunctionName}?find=x" */
+    const char *uri;                        /* the template: "/2015-03-31/functions/{FunctionName}?find=x" */
     const struct aws_shape *input, *output; /* NULL: none */
     const char *result_wrapper;             /* query */
-    const char *const *blobs;               /* paths of blobs in the JSON body that are kept out of the tree; NULL at the end */
+    const char *const *blobs; /* paths of the JSON body's blobs that stay out of the tree; NULL at the end */
     uint16_t status;
 };
 

@@ -1,5 +1,5 @@
-/* Pieces of HTTP text: comparing, cutting at separators, percent-decoding (RFC 3986 section 2.1; forms as in the URL
- * standard's application/x-www-form-urlencoded). */
+/* Pieces of HTTP text: comparing, cutting at separators, percent-decoding (RFC 3986 section 2.1; forms as in
+ * the URL standard's application/x-www-form-urlencoded). */
 #include "lib/aws/codec.h"
 
 #include <stdlib.h>

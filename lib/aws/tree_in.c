@@ -1,6 +1,7 @@
-/* From a parsed JSON value to an input tree, in place. What has the wrong JSON type is refused in the words that Coral,
- * the framework of AWS's older services, uses before any constraint is looked at: "STRING_VALUE can not be converted to an
- * Integer", "Start of list found where not expected", "Expected list or null". Null is absence. */
+/* From a parsed JSON value to an input tree, in place. What has the wrong JSON type is refused in the words
+ * that Coral, the framework of AWS's older services, uses before any constraint is looked at: "STRING_VALUE
+ * can not be converted to an Integer", "Start of list found where not expected", "Expected list or null".
+ * Null is absence. */
 #include "lib/aws/codec.h"
 
 #include <math.h>
@@ -21,8 +22,9 @@ static int refuse(struct aws_error *error, const char *message)
 static int wrong_type(const struct aws_shape *shape, const cJSON *value, struct aws_error *error)
 {
     static const char *const targets[] = {
-        [AWS_STRING] = "a String",    [AWS_INTEGER] = "an Integer", [AWS_LONG] = "a Long",       [AWS_DOUBLE] = "a Double",
-        [AWS_BOOLEAN] = "an Boolean", [AWS_TIMESTAMP] = "a Date",   [AWS_BLOB] = "a ByteBuffer",
+        [AWS_STRING] = "a String",   [AWS_INTEGER] = "an Integer", [AWS_LONG] = "a Long",
+        [AWS_DOUBLE] = "a Double",   [AWS_BOOLEAN] = "an Boolean", [AWS_TIMESTAMP] = "a Date",
+        [AWS_BLOB] = "a ByteBuffer",
     };
     if (cJSON_IsArray(value))
         return refuse(error, "Start of list found where not expected");
@@ -38,12 +40,13 @@ static int wrong_type(const struct aws_shape *shape, const cJSON *value, struct 
     default:
         break;
     }
-    const char *token = cJSON_IsString(value)  ? "STRING_VALUE"
-                        : cJSON_IsTrue(value)  ? "TRUE_VALUE"
-                        : cJSON_IsFalse(value) ? "FALSE_VALUE"
+    const char *token = cJSON_IsString(value)                             ? "STRING_VALUE"
+                        : cJSON_IsTrue(value)                             ? "TRUE_VALUE"
+                        : cJSON_IsFalse(value)                            ? "FALSE_VALUE"
                         : value->valuedouble == floor(value->valuedouble) ? "NUMBER_VALUE"
                                                                           : "DECIMAL_VALUE";
-    return aws_error_set(error, "SerializationException", "%s can not be converted to %s", token, targets[shape->type]);
+    return aws_error_set(error, "SerializationException", "%s can not be converted to %s", token,
+                         targets[shape->type]);
 }
 
 /* Deletes the child and returns the next one. */
@@ -81,8 +84,8 @@ static int structure(const struct aws_shape *shape, cJSON *value, struct aws_err
         set++;
     }
     if ((shape->flags & AWS_UNION) && set != 1)
-        return aws_error_set(error, "SerializationException", "A union must have exactly one member set, %s has %d", shape->name,
-                             set);
+        return aws_error_set(error, "SerializationException",
+                             "A union must have exactly one member set, %s has %d", shape->name, set);
     return 0;
 }
 
@@ -104,14 +107,16 @@ static int convert(const struct aws_shape *shape, enum aws_time time, cJSON *val
         if (!cJSON_IsArray(value))
             return wrong_type(shape, value, error);
         for (cJSON *child = value->child; child; child = child->next)
-            if (!cJSON_IsNull(child) && convert(shape->members->shape, shape->members->time, child, error) < 0)
+            if (!cJSON_IsNull(child) &&
+                convert(shape->members->shape, shape->members->time, child, error) < 0)
                 return -1;
         return 0;
     case AWS_MAP:
         if (!cJSON_IsObject(value))
             return wrong_type(shape, value, error);
         for (cJSON *child = value->child; child; child = child->next)
-            if (!cJSON_IsNull(child) && convert(shape->members[1].shape, shape->members[1].time, child, error) < 0)
+            if (!cJSON_IsNull(child) &&
+                convert(shape->members[1].shape, shape->members[1].time, child, error) < 0)
                 return -1;
         return 0;
     case AWS_STRING:
@@ -129,7 +134,8 @@ static int convert(const struct aws_shape *shape, enum aws_time time, cJSON *val
     case AWS_BOOLEAN:
         return cJSON_IsBool(value) ? 0 : wrong_type(shape, value, error);
     case AWS_TIMESTAMP:
-        if (cJSON_IsString(value) && time > AWS_TIME_EPOCH && aws_time_parse(time, value->valuestring, &seconds)) {
+        if (cJSON_IsString(value) && time > AWS_TIME_EPOCH &&
+            aws_time_parse(time, value->valuestring, &seconds)) {
             become_number(value, seconds);
             return 0;
         }

@@ -1,5 +1,5 @@
-/* From an output tree to the JSON a client reads: members by their wire names, null members dropped, timestamps in the
- * member's format. A tree that does not fit the shape is our mistake, and an assert. */
+/* From an output tree to the JSON a client reads: members by their wire names, null members dropped,
+ * timestamps in the member's format. A tree that does not fit the shape is our mistake, and an assert. */
 #include "lib/aws/codec.h"
 
 #include <assert.h>

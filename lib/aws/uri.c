@@ -1,6 +1,6 @@
 /* URI templates of the models: literals, {Label}, greedy {Label+}, and constant query parameters after '?'
- * (https://smithy.io/2.0/spec/http-bindings.html#http-trait). A trailing slash of the path is of no account: older clients
- * send one where the template has none. */
+ * (https://smithy.io/2.0/spec/http-bindings.html#http-trait). A trailing slash of the path is of no account:
+ * older clients send one where the template has none. */
 #include "lib/aws/codec.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The request codec on arbitrary bytes: an HTTP request as text, routed, parsed and answered with an error or an empty
- * output. Nothing may crash, leak or leave the input's bounds; what is parsed must be printable. */
+/* The request codec on arbitrary bytes: an HTTP request as text, routed, parsed and answered with an error or
+ * an empty output. Nothing may crash, leak or leave the input's bounds; what is parsed must be printable. */
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* json-1.0 and json-1.1 (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html): POST to /, the operation in the
- * X-Amz-Target header, input, output and errors as JSON objects. */
+/* json-1.0 and json-1.1 (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html): POST to /, the
+ * operation in the X-Amz-Target header, input, output and errors as JSON objects. */
 #include "lib/aws/codec.h"
 
 #include <stdlib.h>
@@ -22,7 +22,8 @@ static const struct aws_operation *match(const struct aws_service *service, cons
     return NULL;
 }
 
-static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request,
+                   struct aws_error *error)
 {
     (void)service, (void)request;
     aws_error_free(error); /* the services answer without a message */
@@ -49,7 +50,8 @@ static void begin(struct aws_writer *w, const struct aws_call *call, int status,
     const char *version = call->service->json_version;
     aws_writer_begin(w, call, status, reply);
     aws_writer_header(w, "content-type",
-                      version && str_eq(version, "1.1") ? "application/x-amz-json-1.1" : "application/x-amz-json-1.0");
+                      version && str_eq(version, "1.1") ? "application/x-amz-json-1.1"
+                                                        : "application/x-amz-json-1.0");
 }
 
 static void end(struct aws_writer *w, cJSON *body)
@@ -59,7 +61,8 @@ static void end(struct aws_writer *w, cJSON *body)
     aws_writer_end(w, text, strlen(text));
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output,
+                         struct aws_reply *reply)
 {
     struct aws_writer w;
     begin(&w, call, call->op->status, reply);

@@ -1,5 +1,6 @@
-/* query (https://smithy.io/2.0/aws/protocols/aws-query-protocol.html), as STS speaks it: a form (or a query string) with
- * Action, Version and the input's members as dotted names ("PolicyArns.member.1.arn"); answers in XML. */
+/* query (https://smithy.io/2.0/aws/protocols/aws-query-protocol.html), as STS speaks it: a form (or a query
+ * string) with Action, Version and the input's members as dotted names ("PolicyArns.member.1.arn"); answers
+ * in XML. */
 #include "lib/aws/codec.h"
 
 #include <assert.h>
@@ -84,18 +85,19 @@ static const struct aws_operation *match(const struct aws_service *service, cons
     return NULL;
 }
 
-static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request,
+                   struct aws_error *error)
 {
     struct http_slice action = parameter(request, "Action"), version = parameter(request, "Version");
     if (!action.p)
         return aws_error_set(error, "MissingAction", "Missing Action");
     CLEANUP(freep) char *name = aws_decode(action, true), *of = aws_decode(version, true);
-    return aws_error_set(error, "InvalidAction", "Could not find operation %.128s for version %.32s", name ? name : "",
-                         of && *of ? of : service->api_version);
+    return aws_error_set(error, "InvalidAction", "Could not find operation %.128s for version %.32s",
+                         name ? name : "", of && *of ? of : service->api_version);
 }
 
-static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON **ret,
-                      struct aws_error *error);
+static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth,
+                      cJSON **ret, struct aws_error *error);
 
 /* Whether any parameter is name or begins with name and a dot. */
 static const struct pair *find(const struct form *form, const char *name, bool below)
@@ -108,8 +110,8 @@ static const struct pair *find(const struct form *form, const char *name, bool b
     return NULL;
 }
 
-static int read_structure(const struct form *form, const struct aws_shape *shape, const char *name, int depth, cJSON *out,
-                          struct aws_error *error)
+static int read_structure(const struct form *form, const struct aws_shape *shape, const char *name, int depth,
+                          cJSON *out, struct aws_error *error)
 {
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_member *member = &shape->members[i];
@@ -124,16 +126,18 @@ static int read_structure(const struct form *form, const struct aws_shape *shape
     return 0;
 }
 
-static int read_container(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON *out,
-                          struct aws_error *error)
+static int read_container(const struct form *form, const struct aws_member *member, const char *name,
+                          int depth, cJSON *out, struct aws_error *error)
 {
     const struct aws_shape *shape = member->shape;
     bool flat = (member->flags | shape->flags) & AWS_FLATTENED, map = shape->type == AWS_MAP;
     for (int i = 1;; i++) {
-        CLEANUP(freep) char *item = flat ? str_format("%s.%d", name, i)
-                                         : str_format("%s.%s.%d", name, map ? "entry" : shape->members->wire, i);
+        CLEANUP(freep)
+        char *item = flat ? str_format("%s.%d", name, i)
+                          : str_format("%s.%s.%d", name, map ? "entry" : shape->members->wire, i);
         CLEANUP(freep) char *key = str_format("%s.%s", item, shape->members[0].wire);
-        CLEANUP(freep) char *value_name = map ? str_format("%s.%s", item, shape->members[1].wire) : strdup(item);
+        CLEANUP(freep)
+        char *value_name = map ? str_format("%s.%s", item, shape->members[1].wire) : strdup(item);
         const struct pair *key_pair = map ? find(form, key, false) : NULL;
         cJSON *value = NULL;
         if (!find(form, value_name, true) || (map && !key_pair))
@@ -147,8 +151,8 @@ static int read_container(const struct form *form, const struct aws_member *memb
     }
 }
 
-static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON **ret,
-                      struct aws_error *error)
+static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth,
+                      cJSON **ret, struct aws_error *error)
 {
     if (depth == JSON_DEPTH_MAX)
         return aws_error_set(error, "MalformedInput", "nesting deeper than %d", JSON_DEPTH_MAX);
@@ -175,8 +179,8 @@ static int parse(struct aws_call *call, struct aws_error *error)
 {
     CLEANUP(form_free) struct form form;
     if (!read_form(&form, call->request))
-        return aws_error_set(error, "MalformedQueryString", "The form is not UTF-8 text of at most %d parameters",
-                             AWS_QUERY_PAIRS_MAX);
+        return aws_error_set(error, "MalformedQueryString",
+                             "The form is not UTF-8 text of at most %d parameters", AWS_QUERY_PAIRS_MAX);
     return read_structure(&form, call->op->input, "", 0, call->input, error);
 }
 
@@ -226,7 +230,8 @@ static void write_value(struct buf *b, const struct aws_member *member, const ch
         abort();
     if (shape->type == AWS_STRUCTURE)
         write_members(b, shape, value);
-    for (const cJSON *child = shape->type == AWS_STRUCTURE ? NULL : value->child; child; child = child->next) {
+    for (const cJSON *child = shape->type == AWS_STRUCTURE ? NULL : value->child; child;
+         child = child->next) {
         const char *item = flat ? name : shape->type == AWS_MAP ? "entry" : shape->members->wire;
         if (shape->type == AWS_LIST) {
             write_value(b, shape->members, item, child);
@@ -260,7 +265,8 @@ static void finish(struct aws_writer *w, struct buf *b)
     aws_writer_end(w, buf_steal(b), len);
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output,
+                         struct aws_reply *reply)
 {
     struct buf b = BUF_INIT(AWS_REPLY_BYTES_MAX);
     struct aws_writer w;
@@ -274,8 +280,9 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
         if (buf_printf(&b, "</%s>\n", call->op->result_wrapper) < 0)
             abort();
     }
-    if (buf_printf(&b, "  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n</%sResponse>\n",
-                   call->request_id, call->op->name) < 0)
+    if (buf_printf(
+            &b, "  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n</%sResponse>\n",
+            call->request_id, call->op->name) < 0)
         abort();
     finish(&w, &b);
 }
@@ -286,8 +293,8 @@ static void write_error(const struct aws_call *call, const struct aws_error *err
     struct aws_writer w;
     int status = aws_error_status(call, error);
     aws_writer_begin(&w, call, status, reply);
-    if (buf_printf(&b, "<ErrorResponse xmlns=\"%s\">\n  <Error>\n    <Type>%s</Type>\n    ", call->service->xml_namespace,
-                   status < 500 ? "Sender" : "Receiver") < 0)
+    if (buf_printf(&b, "<ErrorResponse xmlns=\"%s\">\n  <Error>\n    <Type>%s</Type>\n    ",
+                   call->service->xml_namespace, status < 500 ? "Sender" : "Receiver") < 0)
         abort();
     put_element(&b, "Code", error->code);
     if (error->message) {

@@ -1,5 +1,6 @@
-/* rest-json (https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html), as Lambda speaks it: the operation is the
- * method and the path; members travel in the URI, the query, headers and a JSON body, or one member is the whole body. */
+/* rest-json (https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html), as Lambda speaks it: the
+ * operation is the method and the path; members travel in the URI, the query, headers and a JSON body, or one
+ * member is the whole body. */
 #include "lib/aws/codec.h"
 
 #include <assert.h>
@@ -34,10 +35,12 @@ static const struct aws_operation *match(const struct aws_service *service, cons
 }
 
 /* Authorization comes before dispatch at AWS, and finds no operation to authorize. */
-static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request,
+                   struct aws_error *error)
 {
     (void)service, (void)request;
-    return aws_error_set(error, "AccessDeniedException", "Unable to determine service/operation name to be authorized");
+    return aws_error_set(error, "AccessDeniedException",
+                         "Unable to determine service/operation name to be authorized");
 }
 
 static int bad_text(struct aws_error *error, const char *name)
@@ -46,7 +49,8 @@ static int bad_text(struct aws_error *error, const char *name)
 }
 
 /* A decoded value under its member, or one more of it if the member is a list. */
-static int add(cJSON *input, const struct aws_member *member, enum aws_time time, const char *text, struct aws_error *error)
+static int add(cJSON *input, const struct aws_member *member, enum aws_time time, const char *text,
+               struct aws_error *error)
 {
     bool list = member->shape->type == AWS_LIST;
     cJSON *there = cJSON_GetObjectItemCaseSensitive(input, member->name);
@@ -64,11 +68,13 @@ static int add(cJSON *input, const struct aws_member *member, enum aws_time time
     return 0;
 }
 
-static const struct aws_member *member_at(const struct aws_shape *shape, enum aws_location location, struct http_slice wire)
+static const struct aws_member *member_at(const struct aws_shape *shape, enum aws_location location,
+                                          struct http_slice wire)
 {
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_member *m = &shape->members[i];
-        if (m->location == location && wire.n == strlen(m->wire) && strncasecmp(m->wire, wire.p, wire.n) == 0 &&
+        if (m->location == location && wire.n == strlen(m->wire) &&
+            strncasecmp(m->wire, wire.p, wire.n) == 0 &&
             (location == AWS_IN_HEADER || memcmp(m->wire, wire.p, wire.n) == 0))
             return m;
     }
@@ -100,7 +106,8 @@ static const struct aws_member *query_map(const struct aws_shape *shape)
     return NULL;
 }
 
-static int add_to_map(cJSON *input, const struct aws_member *map, const char *key, const char *text, struct aws_error *error)
+static int add_to_map(cJSON *input, const struct aws_member *map, const char *key, const char *text,
+                      struct aws_error *error)
 {
     cJSON *object = cJSON_GetObjectItemCaseSensitive(input, map->name);
     if (!object)
@@ -117,8 +124,8 @@ static int parse_query(struct aws_call *call, struct aws_error *error)
     size_t pairs = 0;
     while (aws_next_pair(&rest, &key, &value)) {
         if (++pairs > AWS_QUERY_PAIRS_MAX)
-            return aws_error_set(error, "SerializationException", "The query string has more than %d parameters",
-                                 AWS_QUERY_PAIRS_MAX);
+            return aws_error_set(error, "SerializationException",
+                                 "The query string has more than %d parameters", AWS_QUERY_PAIRS_MAX);
         CLEANUP(freep) char *name = aws_decode(key, true), *text = aws_decode(value, true);
         const struct aws_member *member =
             name ? member_at(call->op->input, AWS_IN_QUERY, aws_slice(name, strlen(name))) : NULL;
@@ -261,7 +268,8 @@ static char *print(cJSON *tree, size_t *ret_len)
     return text;
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output,
+                         struct aws_reply *reply)
 {
     const struct aws_shape *shape = call->op->output;
     const struct aws_member *payload = shape ? shape->payload : NULL;
@@ -278,7 +286,8 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
         assert(!output->payload_len);
     } else if (payload && (payload->shape->type == AWS_BLOB || (payload->shape->flags & AWS_EVENT_STREAM))) {
         bool events = payload->shape->flags & AWS_EVENT_STREAM; /* the caller's events are framed already */
-        aws_writer_header(&w, "content-type", events ? "application/vnd.amazon.eventstream" : "application/json");
+        aws_writer_header(&w, "content-type",
+                          events ? "application/vnd.amazon.eventstream" : "application/json");
         body = malloc(output->payload_len + 1);
         if (!body)
             abort();
@@ -288,7 +297,8 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
     } else {
         const cJSON *value = payload ? json_get(tree, payload->name) : tree;
         aws_writer_header(&w, "content-type", "application/json");
-        body = print(value ? aws_tree_out(payload ? payload->shape : shape, value) : cJSON_CreateObject(), &len);
+        body =
+            print(value ? aws_tree_out(payload ? payload->shape : shape, value) : cJSON_CreateObject(), &len);
     }
     aws_writer_end(&w, body, len);
 }
@@ -312,7 +322,8 @@ static void write_error(const struct aws_call *call, const struct aws_error *err
     aws_writer_header(&w, "content-type", "application/json");
     aws_writer_header(&w, "x-amzn-errortype", error->code);
     if (shape && aws_member_named(shape, "Type") && !json_get(error->members, "Type"))
-        cJSON_AddItemToObject(body, "Type", cJSON_CreateString(shape->flags & AWS_SENDER_FAULT ? "User" : "Service"));
+        cJSON_AddItemToObject(body, "Type",
+                              cJSON_CreateString(shape->flags & AWS_SENDER_FAULT ? "User" : "Service"));
     if (error->message)
         cJSON_AddItemToObject(body, message_name(shape, error->code), cJSON_CreateString(error->message));
     if (error->members && shape)

@@ -1,5 +1,5 @@
-/* HTTP requests for tests of lib/aws, from text: "POST /path?query\nname: value\n...\n\nbody" (lines end in \n). Everything
- * is borrowed from the text. */
+/* HTTP requests for tests of lib/aws, from text: "POST /path?query\nname: value\n...\n\nbody" (lines end in
+ * \n). Everything is borrowed from the text. */
 #pragma once
 
 #include "lib/aws/aws.h"

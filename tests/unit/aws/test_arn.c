@@ -31,9 +31,17 @@ static void test_arn_parse(void)
     CU_ASSERT_STRING_EQUAL(parse("us-east-1:123456789012:function:hello"), "us-east-1|123456789012|hello|");
     CU_ASSERT_STRING_EQUAL(parse("arn:aws:lambda:us-gov-west-1:123456789012:function:he_l-lo:v1"),
                            "us-gov-west-1|123456789012|he_l-lo|v1");
-    static const char *const bad[] = {"", ":", "a:b:c", "a b", "hello:", "arn:aws:lambda:function:f",
-                                      "arn:aws:sqs:us-east-1:123456789012:queue", "arn:aws:lambda:us-east-1:123400000000@function:myfn",
-                                      "arn:aws:lambda:us-east-1:123456789012:function:f:1:2", "a:b:c:d:e:f:g:h:i:j", "\xff"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "a:b:c",
+                                      "a b",
+                                      "hello:",
+                                      "arn:aws:lambda:function:f",
+                                      "arn:aws:sqs:us-east-1:123456789012:queue",
+                                      "arn:aws:lambda:us-east-1:123400000000@function:myfn",
+                                      "arn:aws:lambda:us-east-1:123456789012:function:f:1:2",
+                                      "a:b:c:d:e:f:g:h:i:j",
+                                      "\xff"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         CU_ASSERT_STRING_EQUAL(parse(bad[i]), "invalid");
     char name[ARN_NAME_BYTES + 1];

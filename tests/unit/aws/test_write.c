@@ -44,13 +44,17 @@ static bool body_is(const char *text)
 static void test_write_body(void)
 {
     route("POST /2015-03-31/functions\n\n{}");
-    write("{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"KMSKeyArn\":null,"
-          "\"Environment\":{\"Variables\":{\"a\":\"b\"},\"Error\":null},\"SnapStart\":{\"ApplyOn\":\"None\"}}", NULL);
+    write(
+        "{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"KMSKeyArn\":"
+        "null,"
+        "\"Environment\":{\"Variables\":{\"a\":\"b\"},\"Error\":null},\"SnapStart\":{\"ApplyOn\":\"None\"}}",
+        NULL);
     CU_ASSERT_EQUAL(reply.status, 201);
     CU_ASSERT_STRING_EQUAL(header("content-type"), "application/json");
     CU_ASSERT_STRING_EQUAL(header("x-amzn-RequestId"), call.request_id);
-    CU_ASSERT(body_is("{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"Environment\":"
-                      "{\"Variables\":{\"a\":\"b\"}},\"SnapStart\":{\"ApplyOn\":\"None\"}}"));
+    CU_ASSERT(body_is(
+        "{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"Environment\":"
+        "{\"Variables\":{\"a\":\"b\"}},\"SnapStart\":{\"ApplyOn\":\"None\"}}"));
     route("GET /2015-03-31/event-source-mappings/u\n\n");
     write("{\"LastModified\":1763709866.125,\"BatchSize\":10}", NULL);
     CU_ASSERT(body_is("{\"LastModified\":1763709866.125,\"BatchSize\":10}"));
@@ -76,7 +80,9 @@ static void test_write_status(void)
 static void test_write_payload(void)
 {
     route("POST /2015-03-31/functions/f/invocations\n\n");
-    write("{\"StatusCode\":200,\"ExecutedVersion\":\"$LATEST\",\"FunctionError\":\"Unhandled\",\"LogResult\":\"TE9H\"}", "\"hi\"");
+    write("{\"StatusCode\":200,\"ExecutedVersion\":\"$LATEST\",\"FunctionError\":\"Unhandled\",\"LogResult\":"
+          "\"TE9H\"}",
+          "\"hi\"");
     CU_ASSERT_EQUAL(reply.status, 200);
     CU_ASSERT_STRING_EQUAL(header("X-Amz-Executed-Version"), "$LATEST");
     CU_ASSERT_STRING_EQUAL(header("X-Amz-Function-Error"), "Unhandled");
@@ -132,27 +138,35 @@ static void test_write_sts(void)
 {
     char text[512];
     route("POST /\n\nAction=GetCallerIdentity&Version=2011-06-15");
-    write("{\"UserId\":\"U\",\"Account\":\"123456789012\",\"Arn\":\"arn:aws:iam::123456789012:root<&>\"}", NULL);
+    write("{\"UserId\":\"U\",\"Account\":\"123456789012\",\"Arn\":\"arn:aws:iam::123456789012:root<&>\"}",
+          NULL);
     snprintf(text, sizeof text,
-             "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <GetCallerIdentityResult><UserId>U"
+             "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  "
+             "<GetCallerIdentityResult><UserId>U"
              "</UserId><Account>123456789012</Account><Arn>arn:aws:iam::123456789012:root&lt;&amp;&gt;</Arn>"
-             "</GetCallerIdentityResult>\n  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n"
-             "</GetCallerIdentityResponse>\n", call.request_id);
+             "</GetCallerIdentityResult>\n  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  "
+             "</ResponseMetadata>\n"
+             "</GetCallerIdentityResponse>\n",
+             call.request_id);
     CU_ASSERT(reply.status == 200 && body_is(text));
     CU_ASSERT_STRING_EQUAL(header("content-type"), "text/xml");
     route("POST /\n\nAction=AssumeRole&Version=2011-06-15");
     CU_ASSERT_EQUAL(aws_parse(&call, &error), -1);
     aws_write_error(&call, &error, &reply);
     snprintf(text, sizeof text,
-             "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    <Type>Sender</Type>\n    <Code>"
-             "ValidationError</Code>\n    <Message>2 validation errors detected: Value null at 'roleArn' failed to satisfy "
-             "constraint: Member must not be null; Value null at 'roleSessionName' failed to satisfy constraint: Member must not be "
-             "null</Message>\n  </Error>\n  <RequestId>%s</RequestId>\n</ErrorResponse>\n", call.request_id);
+             "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <Error>\n    "
+             "<Type>Sender</Type>\n    <Code>"
+             "ValidationError</Code>\n    <Message>2 validation errors detected: Value null at 'roleArn' "
+             "failed to satisfy "
+             "constraint: Member must not be null; Value null at 'roleSessionName' failed to satisfy "
+             "constraint: Member must not be "
+             "null</Message>\n  </Error>\n  <RequestId>%s</RequestId>\n</ErrorResponse>\n",
+             call.request_id);
     CU_ASSERT(reply.status == 400 && body_is(text));
     aws_call_free(&call);
     aws_error_free(&error);
     aws_reply_free(&reply);
 }
 
-TEST_MAIN("aws write", TEST(test_write_body), TEST(test_write_status), TEST(test_write_payload), TEST(test_write_error),
-          TEST(test_write_sts))
+TEST_MAIN("aws write", TEST(test_write_body), TEST(test_write_status), TEST(test_write_payload),
+          TEST(test_write_error), TEST(test_write_sts))

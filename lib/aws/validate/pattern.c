@@ -1,6 +1,6 @@
-/* The models' patterns are Java regular expressions that must match the whole value. PCRE2 reads them: with ALT_BSUX for
- * Java's \uHHHH escapes, in UTF mode for \p{L}. A pattern is compiled when it is first needed and kept for good; patterns
- * are constants of the tables, so there are as many as there are. */
+/* The models' patterns are Java regular expressions that must match the whole value. PCRE2 reads them: with
+ * ALT_BSUX for Java's \uHHHH escapes, in UTF mode for \p{L}. A pattern is compiled when it is first needed
+ * and kept for good; patterns are constants of the tables, so there are as many as there are. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "lib/aws/codec.h"
 
@@ -38,9 +38,10 @@ static struct compiled *compile(const char *pattern)
     if (!made)
         abort();
     made->pattern = pattern;
-    made->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                               PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_ALT_BSUX | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &error,
-                               &offset, NULL);
+    made->code =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_ALT_BSUX | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
+                      &error, &offset, NULL);
     if (!made->code) /* a constant of ours that a test compiles: the generator must refuse it */
         abort();
     pthread_rwlock_wrlock(&lock);

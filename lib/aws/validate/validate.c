@@ -1,8 +1,9 @@
-/* The models' constraints (https://smithy.io/2.0/spec/constraint-traits.html), all of an input's at once, in the words of
- * the services: "2 validation errors detected: Value '' at 'functionName' failed to satisfy constraint: ...; Value null at
- * 'role' failed to satisfy constraint: Member must not be null". A list of plain values is one value: what its members must
- * be stands in brackets ("Member must satisfy constraint: [...]"); a list of structures is descended into ("layers.1.member"),
- * and so are maps ("Map keys must satisfy constraint: [...]"). Sensitive values are left out ("Value at 'x'"). */
+/* The models' constraints (https://smithy.io/2.0/spec/constraint-traits.html), all of an input's at once, in
+ * the words of the services: "2 validation errors detected: Value '' at 'functionName' failed to satisfy
+ * constraint: ...; Value null at 'role' failed to satisfy constraint: Member must not be null". A list of
+ * plain values is one value: what its members must be stands in brackets ("Member must satisfy constraint:
+ * [...]"); a list of structures is descended into ("layers.1.member"), and so are maps ("Map keys must
+ * satisfy constraint: [...]"). Sensitive values are left out ("Value at 'x'"). */
 #include "lib/aws/codec.h"
 
 #include <assert.h>
@@ -81,7 +82,8 @@ static void print_value(struct buf *b, const struct aws_shape *shape, const cJSO
         print_members(b, shape, value, until);
 }
 
-static void violate(struct check *c, const struct aws_shape *shape, const cJSON *value, const char *constraint)
+static void violate(struct check *c, const struct aws_shape *shape, const cJSON *value,
+                    const char *constraint)
 {
     if (c->count++)
         put(&c->text, "; ");
@@ -119,7 +121,8 @@ static size_t blob_length(const char *base64)
 
 static bool is_length(const struct aws_shape *shape)
 {
-    return shape->type == AWS_LIST || shape->type == AWS_MAP || shape->type == AWS_STRING || shape->type == AWS_BLOB;
+    return shape->type == AWS_LIST || shape->type == AWS_MAP || shape->type == AWS_STRING ||
+           shape->type == AWS_BLOB;
 }
 
 /* What min and max are about. */
@@ -241,8 +244,8 @@ static bool fits(const struct aws_shape *shape, const cJSON *value)
     return true;
 }
 
-/* Puts a name behind the path; the return value takes it off again: c->path[was] = '\0'. Members lose their first capital,
- * as names of Java beans: FunctionName is functionName, KMSKeyArn is kMSKeyArn. */
+/* Puts a name behind the path; the return value takes it off again: c->path[was] = '\0'. Members lose their
+ * first capital, as names of Java beans: FunctionName is functionName, KMSKeyArn is kMSKeyArn. */
 static size_t push(struct check *c, const char *name, bool member)
 {
     size_t was = strlen(c->path);
@@ -253,8 +256,8 @@ static size_t push(struct check *c, const char *name, bool member)
     return was;
 }
 
-static void violate_members(struct check *c, const struct aws_shape *shape, const cJSON *value, const char *what,
-                            const struct aws_shape *member)
+static void violate_members(struct check *c, const struct aws_shape *shape, const cJSON *value,
+                            const char *what, const struct aws_shape *member)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     put(&b, what);
@@ -287,7 +290,8 @@ static void visit_list(struct check *c, const struct aws_shape *shape, const cJS
         if (is_plain(member)) {
             if (fits(member, child))
                 continue;
-            violate_members(c, member->flags & AWS_SENSITIVE ? member : shape, value, "Member must satisfy constraint: ", member);
+            violate_members(c, member->flags & AWS_SENSITIVE ? member : shape, value,
+                            "Member must satisfy constraint: ", member);
             return;
         }
         snprintf(name, sizeof name, "%d.member", ++i);
@@ -310,7 +314,9 @@ static void visit_map(struct check *c, const struct aws_shape *shape, const cJSO
             values_fit = values_fit && fits(member, child);
             continue;
         }
-        CLEANUP(freep) char *name = str_format("%.*s.member", (int)aws_utf8_cut(child->string, KEY_BYTES_MAX), child->string);
+        CLEANUP(freep)
+        char *name =
+            str_format("%.*s.member", (int)aws_utf8_cut(child->string, KEY_BYTES_MAX), child->string);
         size_t was = push(c, name, false);
         if (cJSON_IsNull(child))
             violate(c, member, NULL, "Member must not be null");
@@ -355,7 +361,8 @@ static void visit_payload(struct check *c, const struct aws_member *payload)
         }
 }
 
-int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code, struct aws_error *error)
+int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code,
+                 struct aws_error *error)
 {
     CLEANUP(buf_free) struct buf text = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     struct check c = {.call = call, .text = text};
@@ -365,5 +372,6 @@ int aws_validate(const struct aws_shape *shape, const struct aws_call *call, con
     text = c.text;
     if (c.count == 0)
         return 0;
-    return aws_error_set(error, code, "%d validation error%s detected: %s", c.count, c.count == 1 ? "" : "s", text.data);
+    return aws_error_set(error, code, "%d validation error%s detected: %s", c.count, c.count == 1 ? "" : "s",
+                         text.data);
 }
