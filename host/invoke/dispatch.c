@@ -99,7 +99,7 @@ static void on_acquired(void *arg, struct worker *worker)
         invocation_set_phase(inv, INVOCATION_INIT);
         log_stream_begin(inv->stream, "", inv->tail); /* what init prints is in the tail, but of no invocation */
         say_init_start(inv);
-        loop_timer_set(inv->invoke->loop, &inv->timer, clock_mono_us() + INIT_US_MAX);
+        loop_timer_set(inv->invoke->loop, &inv->timer, clock_mono_us() + inv->invoke->init_us_max);
     }
 }
 

@@ -22,7 +22,6 @@
 #include "host/telemetry/log_stream.h"
 #include "lib/base/loop.h"
 
-#define INIT_US_MAX (10 * 1000 * 1000)    /* on demand: then init starts again under the function's timeout */
 #define REPORT_WAIT_US (1000 * 1000)      /* for a measurement; then REPORT says what is known */
 #define INVOKE_RESPONSE_BYTES_MAX 6291556 /* of a response; larger ones are Function.ResponseSizeTooLarge */
 
@@ -77,6 +76,7 @@ struct invoke {
     struct admission *admission;
     struct invocation_list all;
     unsigned count;
+    int64_t init_us_max; /* then init starts again, under the function's timeout */
 };
 
 /* ---- invoke.c ---- */

@@ -13,6 +13,7 @@
 #include "lib/base/strutil.h"
 
 #define ACCOUNT_CONCURRENCY_DEFAULT 1000
+#define INIT_MS_DEFAULT 10000
 
 #define P(phase) (1u << INVOCATION_##phase)
 static const unsigned next_phases[INVOCATION_PHASES] = {
@@ -44,6 +45,7 @@ int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke,
     }
     invoke->loop = options->loop;
     invoke->pool = options->pool;
+    invoke->init_us_max = (options->init_ms_max ? options->init_ms_max : INIT_MS_DEFAULT) * 1000;
     TAILQ_INIT(&invoke->all);
     *ret_invoke = invoke;
     return 0;

@@ -20,6 +20,7 @@ struct invoke_options {
     struct loop *loop;            /* borrowed for life, as pool */
     struct pool *pool;
     unsigned account_concurrency; /* running invocations per account and region; 0: 1000, Lambda's default */
+    int64_t init_ms_max;          /* of init on demand; 0: 10000, Lambda's */
 };
 
 int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke, struct err *err) WARN_UNUSED;

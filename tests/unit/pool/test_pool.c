@@ -1,0 +1,486 @@
+/* The pool against a played spawner: warm, blank and made workers, waiting, memory, loss, the end. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/cunit.h"
+#include "tests/unit/pool/fake.h"
+
+struct visit {
+    struct worker *worker;
+    struct pool_waiter *waiter;
+    int acquired, failed, ready, response, idle, exited, lost, init_error;
+    enum pool_failure failure;
+    struct worker_exit exit;
+    int order;
+};
+
+static int order;
+
+static void v_ready(void *arg) { ((struct visit *)arg)->ready++; }
+static void v_init_error(void *arg, const struct session_error *e) { (void)e, ((struct visit *)arg)->init_error++; }
+static void v_exec(void *arg, int code, const char *path) { (void)arg, (void)code, (void)path; }
+static void v_response(void *arg, const char *b, size_t n) { (void)b, (void)n, ((struct visit *)arg)->response++; }
+static void v_error(void *arg, const struct session_error *e) { (void)arg, (void)e; }
+static void v_large(void *arg, size_t n) { (void)arg, (void)n; }
+static void v_idle(void *arg) { ((struct visit *)arg)->idle++; }
+static void v_exited(void *arg, const struct worker_exit *e)
+{
+    ((struct visit *)arg)->exited++;
+    ((struct visit *)arg)->exit = *e;
+}
+static void v_lost(void *arg, const char *m)
+{
+    (void)m;
+    ((struct visit *)arg)->lost++;
+    ((struct visit *)arg)->worker = NULL;
+}
+static const struct worker_events events = {v_ready, v_init_error, v_exec, v_response, v_error, v_large, v_idle, v_exited, v_lost};
+
+static void v_acquired(void *arg, struct worker *worker)
+{
+    struct visit *v = arg;
+    v->worker = worker;
+    v->waiter = NULL;
+    v->acquired++;
+    v->order = ++order;
+    worker_attach(worker, &events, v);
+}
+static void v_failed(void *arg, enum pool_failure failure, const char *message)
+{
+    struct visit *v = arg;
+    (void)message;
+    v->waiter = NULL;
+    v->failed++;
+    v->failure = failure;
+}
+static const struct pool_waiter_events waiter_events = {v_acquired, v_failed};
+
+static void acquire(struct visit *v, struct function_version *version)
+{
+    memset(v, 0, sizeof *v);
+    pool_acquire(fake.pool, version, &waiter_events, v, &v->waiter);
+}
+
+/* Acquires, waits for ready, delivers, answers, releases. */
+static uint32_t visit_once(struct function_version *version)
+{
+    struct visit v;
+    struct err err;
+    acquire(&v, version);
+    CU_ASSERT_FATAL(fake_until(&v.acquired));
+    if (!worker_is_ready(v.worker))
+        CU_ASSERT_FATAL(fake_until(&v.ready));
+    uint32_t room = worker_room_id(v.worker);
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    CU_ASSERT_FATAL(worker_deliver(v.worker, &event, &err) == 0);
+    fake_respond(room, "{}", true);
+    CU_ASSERT_FATAL(fake_until(&v.idle));
+    CU_ASSERT(v.response == 1);
+    worker_release(v.worker);
+    return room;
+}
+
+static struct pool_stats stats(void)
+{
+    struct pool_stats s;
+    pool_get_stats(fake.pool, &s);
+    return s;
+}
+
+static void end(struct function_version *version)
+{
+    function_version_unref(version);
+    fake_close();
+    CU_ASSERT(fake_versions == 0);
+}
+
+static void test_pool_cold_then_warm(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .freeze_ms = 10});
+    struct function_version *f = fake_version("f");
+    uint32_t first = visit_once(f);
+    CU_ASSERT(fake_count(SPAWN_ZYGOTE_START) == 1);
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1);
+    const struct spawn_assign *assign = &fake_last(SPAWN_ROOM_ASSIGN)->assign;
+    CU_ASSERT(assign->cpu_milli == 1000 && assign->cpu_count == 2 && assign->memory_mb == 128);
+    CU_ASSERT(fake_last(SPAWN_ROOM_LIMIT)->limit.cpu_milli == 72);
+    CU_ASSERT(visit_once(f) == first);
+    CU_ASSERT(fake_count(SPAWN_ROOM_FREEZE) == 0);
+    fake_run(30);
+    CU_ASSERT(fake_count(SPAWN_ROOM_FREEZE) == 1 && stats().frozen == 1);
+    CU_ASSERT(visit_once(f) == first);
+    CU_ASSERT(fake_count(SPAWN_ROOM_THAW) == 1);
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && stats().warm_hits == 2);
+    end(f);
+}
+
+static void test_pool_blanks_are_kept(void)
+{
+    fake_open(&(struct pool_options){.blanks_min = 3});
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    pool_prepare(fake.pool, f);
+    fake_run(60);
+    CU_ASSERT(stats().blanks == 3);
+    visit_once(f);
+    visit_once(g);
+    CU_ASSERT(stats().blank_hits == 2);
+    fake_run(60);
+    CU_ASSERT(stats().blanks == 3 && fake_count(SPAWN_ROOM_MAKE) == 5);
+    function_version_unref(g);
+    end(f);
+}
+
+static void test_pool_taken_before_booted(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    fake.no_boot = true; /* as node, which boots for a while: START waits in its socket */
+    struct function_version *f = fake_version("f");
+    visit_once(f);
+    end(f);
+}
+
+static void test_pool_waiters_in_order(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .workers_max = 1});
+    struct function_version *f = fake_version("f");
+    struct visit a, b, c;
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    acquire(&b, f);
+    acquire(&c, f);
+    fake_run(5);
+    CU_ASSERT(b.acquired == 0 && stats().waiting == 2);
+    worker_release(a.worker);
+    CU_ASSERT(b.acquired == 1 && c.acquired == 0);
+    pool_cancel(c.waiter);
+    worker_release(b.worker);
+    CU_ASSERT(c.acquired == 0 && stats().waiting == 0);
+    end(f);
+}
+
+static void test_pool_no_memory(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .memory_bytes = 20 << 20, .wait_ms_max = 60});
+    fake.stats = (struct spawn_stats){.memory_bytes = 15 << 20, .peak_bytes = 15 << 20};
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    struct visit a, b;
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    acquire(&b, g);
+    CU_ASSERT_FATAL(fake_until(&b.failed));
+    CU_ASSERT(b.failure == POOL_NO_MEMORY);
+    /* An idle worker makes room for another function. */
+    acquire(&b, g);
+    worker_release(a.worker);
+    CU_ASSERT(fake_until(&b.ready));
+    CU_ASSERT(stats().evicted == 1 && fake_count(SPAWN_ROOM_KILL) == 1);
+    worker_release(b.worker);
+    function_version_unref(g);
+    end(f);
+}
+
+static void test_pool_retire(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    visit_once(f);
+    acquire(&a, f); /* the warm one */
+    struct visit b;
+    acquire(&b, f);
+    CU_ASSERT_FATAL(fake_until(&b.ready));
+    worker_release(b.worker);
+    pool_on_retired(fake.pool, f->key);
+    CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 1);
+    worker_release(a.worker);
+    CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 2);
+    fake_run(10);
+    CU_ASSERT(stats().workers == 0 && f->refs == 1);
+    end(f);
+}
+
+static void test_pool_spawner_lost(void)
+{
+    fake_open(&(struct pool_options){.blanks_min = 2});
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    struct visit a, b;
+    visit_once(g);
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    fake.mute = 1ull << SPAWN_ROOM_MAKE;
+    fake_run(20);
+    struct visit c;
+    acquire(&c, f);
+    acquire(&b, f);
+    fake.spawner_gone = true;
+    pool_spawn_lost(fake.pool);
+    CU_ASSERT(a.lost == 1 && stats().workers == 0);
+    struct visit d;
+    acquire(&d, f);
+    fake.spawner_gone = false;
+    fake.mute = 0;
+    pool_spawn_up(fake.pool);
+    CU_ASSERT(fake_until(&d.acquired));
+    function_version_unref(g);
+    end(f);
+}
+
+static void test_pool_zygote_fails(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    fake.fail = 1ull << SPAWN_ZYGOTE_START;
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    acquire(&a, f);
+    CU_ASSERT(fake_until(&a.failed)); /* after three starts, 100 and 200 ms apart */
+    CU_ASSERT(a.failure == POOL_NO_SPAWNER && fake_count(SPAWN_ZYGOTE_START) == 3);
+    fake.fail = 0;
+    acquire(&a, f);
+    CU_ASSERT(fake_until(&a.ready));
+    end(f);
+}
+
+static void test_pool_rooms_fail(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    fake.fail = 1ull << SPAWN_ROOM_MAKE;
+    acquire(&a, f);
+    CU_ASSERT(fake_until(&a.failed));
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 3 && stats().workers == 0);
+    fake.fail = 1ull << SPAWN_ROOM_ASSIGN;
+    acquire(&a, f);
+    CU_ASSERT(fake_until(&a.lost));
+    fake_run(5);
+    CU_ASSERT(stats().workers == 0);
+    end(f);
+}
+
+static void test_pool_reset(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    uint32_t room = visit_once(f);
+    struct err err;
+    acquire(&a, f);
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    fake_exit(room, 9, 0); /* heard after the reset began: nothing happens */
+    worker_reset(a.worker);
+    fake_run(10);
+    CU_ASSERT(stats().workers == 1 && a.exited == 0);
+    acquire(&a, f);
+    CU_ASSERT_FATAL(a.acquired == 1);
+    CU_ASSERT(worker_was_reset(a.worker) && !worker_is_ready(a.worker));
+    CU_ASSERT(worker_room_id(a.worker) == room);
+    CU_ASSERT(fake_until(&a.ready));
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && fake_count(SPAWN_ROOM_ASSIGN) == 2);
+    worker_release(a.worker);
+    end(f);
+}
+
+static void test_pool_restart(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    fake.no_ready = true;
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.acquired));
+    fake_run(5);
+    CU_ASSERT(worker_state(a.worker) == WORKER_INIT);
+    fake.no_ready = false;
+    worker_restart(a.worker);
+    CU_ASSERT(worker_state(a.worker) == WORKER_RESETTING);
+    CU_ASSERT(fake_until(&a.ready));
+    CU_ASSERT(a.acquired == 1);
+    worker_release(a.worker);
+    end(f);
+}
+
+static void test_pool_exits(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    uint32_t room = worker_room_id(a.worker);
+    fake_exit(room, -1, 1); /* the OOM notice comes before the end */
+    fake_exit(room, SIGKILL, 1);
+    CU_ASSERT(fake_until(&a.exited));
+    CU_ASSERT(a.exit.known && a.exit.wait_status == SIGKILL && a.exit.oom);
+    worker_retire(a.worker);
+    /* Answer and exit at the same time: the answer comes first. */
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    room = worker_room_id(a.worker);
+    fake_exit(room, 0, 0);
+    fake_respond(room, "{}", true);
+    CU_ASSERT(fake_until(&a.idle));
+    CU_ASSERT(a.response == 1 && a.exited == 0);
+    worker_release(a.worker);
+    fake_run(10);
+    CU_ASSERT(stats().workers == 0);
+    /* An idle one ends: nobody hears of it. */
+    room = visit_once(f);
+    fake_exit(room, 0, 0);
+    fake_run(10);
+    CU_ASSERT(stats().workers == 0);
+    /* A broken session without an exit. */
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    fake_broken(worker_room_id(a.worker));
+    CU_ASSERT(fake_until(&a.exited));
+    CU_ASSERT(!a.exit.known);
+    worker_retire(a.worker);
+    end(f);
+}
+
+static void test_pool_keep_alive(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .keep_alive_ms = 40, .freeze_ms = 5});
+    struct function_version *f = fake_version("f");
+    visit_once(f);
+    fake_run(30);
+    CU_ASSERT(stats().frozen == 1);
+    fake_run(40);
+    CU_ASSERT(stats().workers == 0 && stats().expired == 1);
+    CU_ASSERT(f->refs == 1);
+    end(f);
+}
+
+static void test_pool_waits_for_finishing(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *f = fake_version("f");
+    struct visit a, b, c;
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    uint32_t room = worker_room_id(a.worker);
+    worker_answered(a.worker);
+    acquire(&b, f);
+    fake_run(3);
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && b.acquired == 0);
+    fake_respond(room, "{}", true);
+    CU_ASSERT(fake_until(&a.idle));
+    worker_release(a.worker);
+    CU_ASSERT(b.acquired == 1 && worker_room_id(b.worker) == room);
+    /* It never gets idle: another worker is made. */
+    CU_ASSERT(worker_deliver(b.worker, &event, &err) == 0);
+    worker_answered(b.worker);
+    acquire(&c, f);
+    CU_ASSERT(fake_until(&c.ready));
+    CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 2);
+    worker_reset(b.worker);
+    worker_release(c.worker);
+    end(f);
+}
+
+static int measured;
+static void on_measured(void *arg, uint64_t peak) { (void)arg, measured += peak == 3 << 20; }
+
+static void test_pool_measures(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .freeze_ms = 1000});
+    struct function_version *f = fake_version("f");
+    struct visit a;
+    struct worker_measure m[20];
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    size_t before = fake_count(SPAWN_ROOM_STAT);
+    measured = 0;
+    for (int i = 0; i < 20; i++) {
+        m[i] = (struct worker_measure){.fn = on_measured};
+        worker_measure(a.worker, &m[i], false);
+    }
+    worker_measure_cancel(&m[7]);
+    CU_ASSERT(measured == 0);
+    fake_run(70);
+    CU_ASSERT(measured == 19 && fake_count(SPAWN_ROOM_STAT) == before + 1);
+    m[0] = (struct worker_measure){.fn = on_measured};
+    worker_measure(a.worker, &m[0], true);
+    fake_run(3);
+    CU_ASSERT(measured == 20);
+    /* A death answers too. */
+    m[0] = (struct worker_measure){.fn = on_measured};
+    worker_measure(a.worker, &m[0], false);
+    worker_retire(a.worker);
+    fake_run(5);
+    CU_ASSERT(measured == 21);
+    end(f);
+}
+
+static void test_pool_zygote_is_replaced(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .zygote_workers_max = 2});
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    visit_once(f);
+    visit_once(g);
+    fake_run(1100);
+    CU_ASSERT(fake_count(SPAWN_ZYGOTE_START) == 2 && fake_count(SPAWN_ZYGOTE_STOP) == 1);
+    CU_ASSERT(stats().zygotes_up == 1 && stats().workers == 2);
+    function_version_unref(g);
+    end(f);
+}
+
+static int drained;
+static void on_drained(void *arg) { (void)arg, drained++; }
+
+static void test_pool_drain(void)
+{
+    fake_open(&(struct pool_options){.blanks_min = 2});
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    struct visit a, b;
+    visit_once(g);
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    drained = 0;
+    pool_drain(fake.pool, INT64_MAX / 2, on_drained, NULL);
+    acquire(&b, f);
+    CU_ASSERT(b.failed == 1 && b.failure == POOL_DRAINING);
+    fake_run(20);
+    CU_ASSERT(drained == 0);
+    fake_respond(worker_room_id(a.worker), "{}", true);
+    CU_ASSERT(fake_until(&a.idle));
+    worker_release(a.worker);
+    CU_ASSERT(fake_until(&drained));
+    CU_ASSERT(stats().workers == 0 && fake_count(SPAWN_ZYGOTE_STOP) == 1);
+    function_version_unref(g);
+    end(f);
+}
+
+static void test_pool_free_in_flight(void)
+{
+    fake_open(&(struct pool_options){.blanks_min = 2});
+    struct function_version *f = fake_version("f");
+    struct visit a, b, c;
+    acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    fake.mute = 1ull << SPAWN_ROOM_MAKE | 1ull << SPAWN_ROOM_ASSIGN;
+    acquire(&b, f);
+    fake_run(2);
+    acquire(&c, f);
+    end(f);
+    CU_ASSERT(a.lost == 1 && b.lost + b.failed == 1 && c.lost + c.failed == 1);
+}
+
+TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_taken_before_booted),
+          TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire), TEST(test_pool_spawner_lost),
+          TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset), TEST(test_pool_restart),
+          TEST(test_pool_exits), TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_measures),
+          TEST(test_pool_zygote_is_replaced), TEST(test_pool_drain), TEST(test_pool_free_in_flight))

@@ -1,0 +1,108 @@
+/* What of the pool stands alone: the memory budget and the environment of a function. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/pool/budget.h"
+#include "host/pool/env.h"
+#include "lib/base/strutil.h"
+#include "tests/unit/cunit.h"
+#include "tests/unit/pool/fake.h"
+
+static void write_meminfo(const char *path, unsigned long long kib)
+{
+    FILE *f = fopen(path, "w");
+    fprintf(f, "MemTotal: 99999999 kB\nMemAvailable:   %llu kB\n", kib);
+    fclose(f);
+}
+
+static void test_budget(void)
+{
+    char path[] = "/tmp/stoke-meminfo-XXXXXX";
+    close(mkstemp(path));
+    write_meminfo(path, 1000 * 1024);
+    struct budget budget;
+    budget_init(&budget, 100 << 20, 200 << 20);
+    budget.meminfo = path;
+    budget.read_us = 0;
+    uint64_t a = 0, b = 0;
+    CU_ASSERT(budget_admits(&budget, 100 << 20) && !budget_admits(&budget, (100 << 20) + 1));
+    budget_charge(&budget, &a, 60 << 20);
+    CU_ASSERT(!budget_admits(&budget, 50 << 20) && budget_admits(&budget, 40 << 20));
+    budget_charge(&budget, &b, 40 << 20);
+    budget_charge(&budget, &a, 10 << 20);
+    CU_ASSERT(budget.used_bytes == 50 << 20 && !budget_is_pressed(&budget));
+    /* The host itself is short: nothing is admitted, whatever was counted. */
+    write_meminfo(path, 90 * 1024);
+    budget.read_us = 0;
+    CU_ASSERT(!budget_admits(&budget, 1) && budget_is_pressed(&budget));
+    budget_charge(&budget, &a, 0);
+    budget_charge(&budget, &b, 0);
+    CU_ASSERT(budget.used_bytes == 0);
+    unlink(path);
+}
+
+static void test_budget_learn(void)
+{
+    struct budget_need need = {0};
+    budget_learn(&need, 80);
+    CU_ASSERT(need.bytes == 80);
+    budget_learn(&need, 160);
+    CU_ASSERT(need.bytes == 160);
+    budget_learn(&need, 80);
+    CU_ASSERT(need.bytes == 150);
+}
+
+static const char *get(char **env, const char *name)
+{
+    size_t n = strlen(name);
+    const char *found = NULL;
+    int times = 0;
+    for (; *env; env++)
+        if (strncmp(*env, name, n) == 0 && (*env)[n] == '=') {
+            found = *env + n + 1;
+            times++;
+        }
+    return times == 1 ? found : NULL;
+}
+
+#define IS(name, value) (get(env, name) && str_eq(get(env, name), value))
+
+static void test_env(void)
+{
+    struct function_version *v = fake_version("hello");
+    char *user[] = {"STAGE=test", "AWS_REGION=mars-1", "PATH=/opt/mine", "_HANDLER=evil", "EMPTY=", "AWS_LAMBDA_MAX_CONCURRENCY=9"};
+    v->env = user;
+    v->env_count = ARRAY_LEN(user);
+    char stream[ENV_LOG_STREAM_BYTES];
+    env_log_stream_name(v, stream);
+    CU_ASSERT(strlen(stream) == strlen("2026/11/21/[$LATEST]") + 32);
+    char **env;
+    size_t count, n = 0;
+    struct err err;
+    CU_ASSERT_FATAL(env_build(v, stream, "http://127.0.0.1:4566", &env, &count, &err) == 0);
+    while (env[n])
+        n++;
+    CU_ASSERT(n == count);
+    CU_ASSERT(IS("AWS_REGION", "us-east-1") && IS("AWS_DEFAULT_REGION", "us-east-1") && IS("_HANDLER", "app.handler"));
+    CU_ASSERT(IS("PATH", "/opt/mine") && IS("STAGE", "test") && IS("EMPTY", "") && IS("TZ", ":UTC"));
+    CU_ASSERT(IS("AWS_LAMBDA_FUNCTION_NAME", "hello") && IS("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"));
+    CU_ASSERT(IS("AWS_LAMBDA_LOG_STREAM_NAME", stream) && IS("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/hello"));
+    CU_ASSERT(IS("AWS_EXECUTION_ENV", "AWS_Lambda_python3.11") && IS("PYTHONPATH", "/var/runtime"));
+    CU_ASSERT(IS("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001") && IS("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"));
+    CU_ASSERT(!get(env, "AWS_LAMBDA_MAX_CONCURRENCY") && !get(env, "AWS_LAMBDA_LOG_FORMAT"));
+    CU_ASSERT(strlen(get(env, "AWS_ACCESS_KEY_ID")) == 20 && str_starts(get(env, "AWS_ACCESS_KEY_ID"), "ASIA"));
+    env_free(env);
+    v->match.language = RUNTIME_PROVIDED;
+    v->log_json = true;
+    CU_ASSERT_FATAL(env_build(v, stream, "http://127.0.0.1:4566", &env, &count, &err) == 0);
+    CU_ASSERT(!get(env, "AWS_EXECUTION_ENV") && !get(env, "PYTHONPATH") && IS("AWS_LAMBDA_LOG_FORMAT", "JSON"));
+    CU_ASSERT(IS("DOTNET_GCHeapHardLimit", "0x8000000") && IS("JAVA_TOOL_OPTIONS", "-XX:MaxRAM=128m"));
+    env_free(env);
+    v->env = NULL;
+    v->env_count = 0;
+    function_version_unref(v);
+}
+
+TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_learn), TEST(test_env))
