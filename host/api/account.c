@@ -52,11 +52,11 @@ void get_caller_identity(struct api_call *call)
     call_reply(call, out);
 }
 
+/* AddPermission does not exist yet, so no function has a policy; of a function that does not exist AWS says the same. */
 void get_policy(struct api_call *call)
 {
     struct function_name name;
-    struct function_record *record;
-    if (call_function(call, &name, &record)) /* AddPermission does not exist yet, so no function has a policy */
+    if (call_function_name(call, &name))
         call_fail(call, "ResourceNotFoundException", "The resource you requested does not exist.");
 }
 

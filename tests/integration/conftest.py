@@ -1,0 +1,67 @@
+"""Fixtures of the integration tests: a running stoked with fresh data, and the official clients on it.
+
+STOKE_BUILD names the build directory. `stoke` is shared by the tests of a module, so tests use names of their own (`name`);
+what needs a daemon of its own, with other settings, takes `make_stoke`.
+"""
+import pathlib
+import sys
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from daemon import ROLE, Daemon, Leftovers, archive  # noqa: E402
+
+HANDLER = "def handler(event, context):\n    return event\n"
+
+
+class Stoke(Daemon):
+    """A daemon, and boto3 clients for any account and region."""
+
+    def client(self, service="lambda", account="000000000000", region="us-east-1", validate=False, **config):
+        settings = Config(parameter_validation=validate, retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5,
+                          **config)
+        return boto3.session.Session().client(service, endpoint_url=self.endpoint, region_name=region,
+                                              aws_access_key_id=account, aws_secret_access_key="test", config=settings)
+
+    @staticmethod
+    def function(name, files=None, **more):
+        """Parameters for create_function."""
+        return {"FunctionName": name, "Runtime": "python3.11", "Handler": "app.handler", "Role": ROLE,
+                "Code": {"ZipFile": archive(files or {"app.py": HANDLER})}, **more}
+
+
+@pytest.fixture(scope="module")
+def stoke():
+    before = Leftovers()
+    with Stoke() as daemon:
+        yield daemon
+    assert before.check() == {}
+
+
+@pytest.fixture
+def make_stoke():
+    """make_stoke(config={...}) starts a daemon that ends with the test."""
+    running = []
+
+    def make(**options):
+        daemon = Stoke(**options)
+        running.append(daemon)
+        daemon.__enter__()
+        return daemon
+
+    yield make
+    for daemon in reversed(running):
+        daemon.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(stoke):
+    return stoke.client()
+
+
+@pytest.fixture
+def name():
+    return "fn-" + uuid.uuid4().hex[:12]
