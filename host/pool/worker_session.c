@@ -110,6 +110,12 @@ static void on_idle(void *arg)
 static void end_unvisited(struct worker *worker)
 {
     struct pool *pool = worker->pool;
+    if (!worker->version) { /* our own runtime ended: not at once again, or blanks would be made in a circle */
+        log_warn("worker.blank_ended", "worker=%u state=%s wait_status=%d", worker->room_id, worker_state_name(worker->state),
+                 worker->exit.wait_status);
+        pool->totals.failures++;
+        worker->zygote->refill_after_us = clock_mono_us() + POOL_REFILL_FAILED_US;
+    }
     worker_kill(worker);
     pool_pump(pool);
 }

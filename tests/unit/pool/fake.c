@@ -23,7 +23,7 @@ struct session {
     struct session_fds fds;
     uint32_t room;
     int env_count;
-    bool started, ready, busy;
+    bool started, ready, busy, answered;
     struct session_event event;
     char *pending_log;
     bool paused;
@@ -45,8 +45,13 @@ static void run_said(void *arg)
     struct said_task *task = arg;
     struct session *s = fake.session[task->room];
     struct session_error error = {.type = task->type ? task->type : "", .body = task->body, .body_len = task->body ? strlen(task->body) : 0};
+    bool answers = task->what == SAY_RESPONSE || task->what == SAY_ERROR || task->what == SAY_TOO_LARGE;
+    bool starts = task->what == SAY_READY || task->what == SAY_INIT_ERROR || task->what == SAY_EXEC_FAILED;
+    if (s && ((answers && (!s->busy || s->answered)) || (starts && (!s->started || s->ready))))
+        s = NULL; /* a real session refuses what comes out of turn */
     if (s) {
         const struct session_events *e = s->events;
+        s->answered = s->answered || answers;
         if (task->what == SAY_BOOTED) {
             e->booted(s->arg);
         } else if (task->what == SAY_READY) {
@@ -67,8 +72,8 @@ static void run_said(void *arg)
         }
     }
     s = fake.session[task->room];
-    if (s && (task->idle || task->what == SAY_IDLE)) {
-        s->busy = false;
+    if (s && s->busy && s->answered && (task->idle || task->what == SAY_IDLE)) {
+        s->busy = s->answered = false;
         s->events->idle(s->arg);
     }
     free(task->type);
@@ -163,7 +168,7 @@ int session_renew(struct session *s, int channel, int log, struct err *err)
     close(s->fds.log);
     s->fds.channel = channel;
     s->fds.log = log;
-    s->started = s->ready = s->busy = false;
+    s->started = s->ready = s->busy = s->answered = false;
     return 0;
 }
 
@@ -264,6 +269,26 @@ void fake_message(const struct spawn_msg *msg)
     struct spawn_task *task = calloc(1, sizeof *task);
     task->msg = *msg;
     loop_post(fake.loop, run_message, task);
+}
+
+static void run_lost(void *arg)
+{
+    (void)arg;
+    fake.spawner_gone = true;
+    pool_spawn_lost(fake.pool);
+}
+
+static void run_up(void *arg)
+{
+    (void)arg;
+    fake.spawner_gone = false;
+    pool_spawn_up(fake.pool);
+}
+
+void fake_spawner_dies(void)
+{
+    loop_post(fake.loop, run_lost, NULL);
+    loop_post(fake.loop, run_up, NULL);
 }
 
 void fake_exit(uint32_t room, int wait_status, uint32_t oom_kills)

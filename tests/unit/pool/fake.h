@@ -50,6 +50,7 @@ bool fake_until(const int *flag);
 size_t fake_count(uint32_t op);
 const struct spawn_msg *fake_last(uint32_t op);
 void fake_message(const struct spawn_msg *msg);
+void fake_spawner_dies(void); /* and a new one is there */
 void fake_exit(uint32_t room, int wait_status, uint32_t oom_kills);
 /* The runtime in a room speaks, from the loop. */
 void fake_respond(uint32_t room, const char *body, bool idle);
