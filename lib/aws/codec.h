@@ -11,6 +11,8 @@
 #define AWS_MESSAGE_BYTES_MAX (64 * 1024)      /* of an error message */
 #define AWS_VALUE_BYTES_MAX 4096               /* of one value repeated in a message */
 #define AWS_REPLY_BYTES_MAX (64 * 1024 * 1024) /* of a body we write */
+#define AWS_JSON_BYTES_MAX (8 * 1024 * 1024)   /* of a JSON body without its blobs */
+#define AWS_JSON_VALUES_MAX (64 * 1024)        /* in it: a tree takes some 100 bytes for each */
 #define AWS_QUERY_PAIRS_MAX 4096               /* of a query string or form */
 
 struct aws_output {
@@ -86,7 +88,8 @@ int aws_json_body(struct aws_call *call, struct http_slice text, const struct aw
  * Owned. */
 cJSON *aws_tree_out(const struct aws_shape *shape, const cJSON *tree);
 
-/* validate/validate.c: the model's constraints, all of them, in AWS's words; code is the protocol's validation_code.
+/* validate/validate.c: the model's constraints, all of them, in AWS's words; code is the protocol's
+ * validation_code.
  */
 int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code,
                  struct aws_error *error);

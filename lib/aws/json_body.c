@@ -191,9 +191,31 @@ static size_t cut_blobs(struct aws_call *call, struct http_slice text, char *out
     return n + (size_t)(s.end - from);
 }
 
-static int parse_text(struct http_slice text, cJSON **ret_tree, struct aws_error *error)
+/* At least as many as the text has: one behind each opening and each comma. */
+static size_t count_values(struct http_slice text)
+{
+    size_t count = 1;
+    bool escaped;
+    for (const char *p = text.p, *end = text.p + text.n; p < end; p++) {
+        if (*p == '"' && !(p = string_end(p + 1, end, &escaped)))
+            break;
+        count += *p == ',' || *p == '{' || *p == '[';
+    }
+    return count;
+}
+
+static int parse_text(const struct aws_call *call, struct http_slice text, cJSON **ret_tree,
+                      struct aws_error *error)
 {
     struct err err;
+    if (text.n > AWS_JSON_BYTES_MAX)
+        return aws_error_set(error, "RequestEntityTooLargeException",
+                             "Request must be smaller than %d bytes for the %s operation", AWS_JSON_BYTES_MAX,
+                             call->op->name);
+    if (text.n > AWS_JSON_VALUES_MAX && count_values(text) > AWS_JSON_VALUES_MAX)
+        return aws_error_set(error, "SerializationException",
+                             "Could not parse request body into json: more than %d values",
+                             AWS_JSON_VALUES_MAX);
     if (json_parse(text.p, text.n, ret_tree, &err) < 0)
         return aws_error_set(error, "SerializationException", "Could not parse request body into json: %s",
                              err.msg);
@@ -211,7 +233,7 @@ int aws_json_body(struct aws_call *call, struct http_slice text, const struct aw
             abort();
         text = aws_slice(rest, cut_blobs(call, text, rest));
     }
-    if (parse_text(text, &tree, error) < 0)
+    if (parse_text(call, text, &tree, error) < 0)
         return -1;
     if (aws_tree_in(shape, tree, error) < 0)
         return -1;

@@ -13,6 +13,7 @@
 /* The pairs of body and query string, decoded. */
 struct pair {
     char *key, *value;
+    size_t index;
 };
 struct form {
     struct pair *pairs;
@@ -34,12 +35,21 @@ static bool read_pairs(struct form *form, struct http_slice text)
     while (aws_next_pair(&text, &key, &value)) {
         if (form->count == AWS_QUERY_PAIRS_MAX)
             return false;
-        struct pair pair = {.key = aws_decode(key, true), .value = aws_decode(value, true)};
+        struct pair pair = {
+            .key = aws_decode(key, true), .value = aws_decode(value, true), .index = form->count};
         form->pairs[form->count++] = pair;
         if (!pair.key || !pair.value)
             return false;
     }
     return true;
+}
+
+/* By key; pairs of one key in the order of the form. */
+static int compare(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
 static bool read_form(struct form *form, const struct aws_request *request)
@@ -53,7 +63,10 @@ static bool read_form(struct form *form, const struct aws_request *request)
     form->pairs = calloc(max < AWS_QUERY_PAIRS_MAX ? max : AWS_QUERY_PAIRS_MAX, sizeof *form->pairs);
     if (!form->pairs)
         abort();
-    return read_pairs(form, request->body) && read_pairs(form, request->query);
+    if (!read_pairs(form, request->body) || !read_pairs(form, request->query))
+        return false;
+    qsort(form->pairs, form->count, sizeof *form->pairs, compare);
+    return true;
 }
 
 /* The value of a parameter, undecoded: enough for Action and Version. */
@@ -99,15 +112,32 @@ static int unknown(const struct aws_service *service, const struct aws_request *
 static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth,
                       cJSON **ret, struct aws_error *error);
 
-/* Whether any parameter is name or begins with name and a dot. */
+/* The first pair whose key is not before name. */
+static const struct pair *lower_bound(const struct form *form, const char *name)
+{
+    size_t low = 0, high = form->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(form->pairs[middle].key, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < form->count ? &form->pairs[low] : NULL;
+}
+
+/* The parameter of that name; with below also one of a member of it ("name.member.1"). NULL if there is none.
+ */
 static const struct pair *find(const struct form *form, const char *name, bool below)
 {
-    size_t n = strlen(name);
-    for (size_t i = 0; i < form->count; i++)
-        if (strncmp(form->pairs[i].key, name, n) == 0 &&
-            (form->pairs[i].key[n] == '\0' || (below && form->pairs[i].key[n] == '.')))
-            return &form->pairs[i];
-    return NULL;
+    const struct pair *pair = lower_bound(form, name);
+    if (pair && str_eq(pair->key, name))
+        return pair;
+    if (!below)
+        return NULL;
+    CLEANUP(freep) char *prefix = str_format("%s.", name);
+    pair = lower_bound(form, prefix);
+    return pair && str_starts(pair->key, prefix) ? pair : NULL;
 }
 
 static int read_structure(const struct form *form, const struct aws_shape *shape, const char *name, int depth,

@@ -86,6 +86,30 @@ static void test_body_no_json(void)
     unreadable(b.data, prefix);
 }
 
+static void test_body_limits(void)
+{
+    CLEANUP(buf_free) struct buf b = BUF_INIT(16 << 20);
+    CU_ASSERT(buf_puts(&b, "{\"x\":[0") == 0);
+    for (int i = 0; i < AWS_JSON_VALUES_MAX; i++)
+        CU_ASSERT(buf_puts(&b, ",0") == 0);
+    CU_ASSERT(buf_puts(&b, "]}") == 0);
+    unreadable(b.data, "Could not parse request body into json: more than 65536 values");
+    buf_clear(&b);
+    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"x\":\"") ==
+              0);
+    size_t len = b.len;
+    CU_ASSERT(buf_reserve(&b, AWS_JSON_BYTES_MAX) == 0);
+    memset(b.data + len, ',', AWS_JSON_BYTES_MAX);
+    b.len = len + AWS_JSON_BYTES_MAX - 1000;
+    CU_ASSERT(buf_puts(&b, "\"}") == 0);
+    CU_ASSERT_EQUAL(parse(b.data), 0);
+    b.len = len + AWS_JSON_BYTES_MAX;
+    memset(b.data + len, ',', AWS_JSON_BYTES_MAX);
+    CU_ASSERT(buf_puts(&b, "\"}") == 0);
+    CU_ASSERT_EQUAL(parse(b.data), -1);
+    CU_ASSERT_STRING_EQUAL(error.code, "RequestEntityTooLargeException");
+}
+
 static void test_body_blob(void)
 {
     CU_ASSERT_EQUAL(
@@ -166,5 +190,5 @@ static void test_body_bad_text(void)
     CU_ASSERT_EQUAL(parse("POST " FUNCTIONS "/f/invocations\nX-Amz-Client-Context: \xff\n\n"), -1);
 }
 
-TEST_MAIN("aws body", TEST(test_body_types), TEST(test_body_no_json), TEST(test_body_blob),
-          TEST(test_body_members), TEST(test_body_bad_text))
+TEST_MAIN("aws body", TEST(test_body_types), TEST(test_body_no_json), TEST(test_body_limits),
+          TEST(test_body_blob), TEST(test_body_members), TEST(test_body_bad_text))

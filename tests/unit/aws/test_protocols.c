@@ -161,6 +161,8 @@ static void test_protocols_query(void)
     CU_ASSERT_STRING_EQUAL(error.code, "MalformedInput");
     parse(&aws_query, "POST /\n\nAction=Do&size.x=1");
     CU_ASSERT_STRING_EQUAL(error.code, "MalformedInput");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_query, "POST /\n\nAction=Do&choice-left=x&size=1&size=2&choice.left=y"),
+                           "{\"Choice\":{\"Left\":\"y\"},\"Size\":1}");
     parse(&aws_query, "POST /\n\nAction=Do&size=%ff");
     CU_ASSERT_STRING_EQUAL(error.code, "MalformedQueryString");
 
