@@ -134,7 +134,13 @@ void row_free(struct registry *registry, struct version_row *row)
         if (registry->retired != NULL)
             registry->retired(registry->retired_arg, key);
     }
-    free(row->config);
+    row_discard(row);
+}
+
+void row_discard(struct version_row *row)
+{
+    if (row != NULL)
+        free(row->config);
     free(row);
 }
 

@@ -78,7 +78,12 @@ struct registry {
     void *retired_arg;
     registry_active_fn *active;
     void *active_arg;
+    unsigned posted; /* callbacks of writes and settlings that the loop will still run */
+    bool closed;     /* they then only free what is theirs, and the last one the registry */
 };
+
+/* A callback posted earlier runs now: false if the registry was closed meanwhile. */
+bool registry_enter(struct registry *registry);
 
 /* "account region name" into key; returns its length. */
 size_t record_key(const char *account, const char *region, const char *name, char key[FUNCTION_KEY_BYTES]);
@@ -94,6 +99,8 @@ bool record_is_visible(const struct function_record *record);
 struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
                             uint64_t code_size);
 void row_free(struct registry *registry, struct version_row *row);
+/* A row that never became a record's, of a registry that is closed. */
+void row_discard(struct version_row *row);
 /* The row of a qualifier ("" and "$LATEST": the latest), or NULL. */
 struct version_row *record_row(const struct function_record *record, const char *qualifier);
 /* The row's version for the data plane, made on first use. Borrowed. */

@@ -36,6 +36,8 @@ void registry_close(struct registry *registry)
     if (registry == NULL)
         return;
     registry->retired = NULL;
+    registry->active = NULL;
+    registry->closed = true;
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
@@ -45,7 +47,18 @@ void registry_close(struct registry *registry)
         HASH_DEL(registry->codes, use);
         free(use);
     }
-    free(registry);
+    if (registry->posted == 0)
+        free(registry);
+}
+
+bool registry_enter(struct registry *registry)
+{
+    registry->posted--;
+    if (!registry->closed)
+        return true;
+    if (registry->posted == 0)
+        free(registry);
+    return false;
 }
 
 void registry_on_retired(struct registry *registry, registry_retired_fn *fn, void *arg)

@@ -12,8 +12,9 @@
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
 
-/* One write on its way. */
+/* One write, then its settling, on their way. */
 struct change {
+    struct registry *registry;
     struct function_record *record;
     struct version_row *row; /* NULL for a deletion; the record's after the commit */
     int64_t id;
@@ -27,7 +28,9 @@ static struct change *change_new(struct function_record *record, struct version_
     struct change *change = calloc(1, sizeof(*change));
     if (change == NULL)
         abort();
-    *change = (struct change){.record = record, .row = row, .id = record->id, .done = done, .arg = arg};
+    *change = (struct change){
+        .registry = record->registry, .record = record, .row = row, .id = record->id, .done = done, .arg = arg};
+    record->registry->posted++;
     return change;
 }
 
@@ -44,7 +47,11 @@ static struct version_row *row_from_draft(struct registry *registry, const struc
 /* The change has taken effect: a task of its own on the loop, so that the answer leaves first. */
 static void settle(void *arg)
 {
-    struct function_record *record = arg;
+    struct change change = *(struct change *)arg;
+    struct function_record *record = change.record;
+    free(arg);
+    if (!registry_enter(change.registry))
+        return;
     struct version_row *before = record->before;
     assert(record->state == RECORD_PENDING || record->state == RECORD_SETTLING);
     record->before = NULL;
@@ -103,8 +110,12 @@ static void created(void *arg, const struct err *err)
 {
     struct change change = *(struct change *)arg;
     struct function_record *record = change.record;
-    struct registry *registry = record->registry;
+    struct registry *registry = change.registry;
     free(arg);
+    if (!registry_enter(registry)) {
+        row_discard(change.row);
+        return;
+    }
     if (err != NULL) {
         row_free(registry, change.row);
         record_free(record);
@@ -116,7 +127,7 @@ static void created(void *arg, const struct err *err)
     record_set_state(record, RECORD_PENDING);
     registry->committed++;
     change.done(change.arg, record, NULL);
-    loop_post(registry->loop, settle, record);
+    loop_post(registry->loop, settle, change_new(record, NULL, NULL, NULL));
 }
 
 int registry_create_begin(struct registry *registry, const struct function_name *name,
@@ -148,8 +159,12 @@ static void updated(void *arg, const struct err *err)
 {
     struct change change = *(struct change *)arg;
     struct function_record *record = change.record;
-    struct registry *registry = record->registry;
+    struct registry *registry = change.registry;
     free(arg);
+    if (!registry_enter(registry)) {
+        row_discard(change.row);
+        return;
+    }
     if (err != NULL) {
         row_free(registry, change.row);
         record_set_state(record, RECORD_READY);
@@ -160,7 +175,7 @@ static void updated(void *arg, const struct err *err)
     record->latest = change.row;
     record_set_state(record, RECORD_SETTLING);
     change.done(change.arg, record, NULL);
-    loop_post(registry->loop, settle, record);
+    loop_post(registry->loop, settle, change_new(record, NULL, NULL, NULL));
 }
 
 static int refuse_busy(const struct function_record *record, struct err *err)
@@ -219,6 +234,8 @@ static void deleted(void *arg, const struct err *err)
 {
     struct change change = *(struct change *)arg;
     free(arg);
+    if (!registry_enter(change.registry))
+        return;
     if (err != NULL)
         record_set_state(change.record, RECORD_READY);
     else

@@ -59,9 +59,16 @@ static void begin(void)
     open_registry();
 }
 
+static void settle(void)
+{
+    for (int i = 0; i < 3; i++)
+        loop_run_once(loop, 0);
+}
+
 static void end(void)
 {
     registry_close(registry);
+    settle();
     loop_free(loop);
     free(db_path);
     CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
@@ -127,12 +134,6 @@ static struct function_version *resolve(const char *text)
     struct function_version *version = NULL;
     CU_ASSERT_EQUAL_FATAL(registry_resolve(registry, "111111111111", "us-east-1", text, NULL, &version, &err), 0);
     return version;
-}
-
-static void settle(void)
-{
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
 }
 
 static void test_registry_create(void)
