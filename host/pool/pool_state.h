@@ -1,6 +1,5 @@
-/* Inside host/pool only: the structures its modules share. worker.c moves one worker, zygotes.c the interpreters' zygotes and
- * their blanks, versions.c a version's warm workers and waiters, pool.c joins them; budget.h, env.h and keep_alive.h stand
- * alone. Who sits where:
+/* Inside host/pool only: the structures its modules share. What they ask of each other is in pool_calls.h.
+ * Who sits where:
  *
  *   pool.rooms (by id) ── every worker
  *   zygote.blanks ─────── BLANK without a version          zygote.waiters ── visits that need a new worker
@@ -22,26 +21,6 @@
 #include "host/registry/registry.h"
 #include "lib/base/loop.h"
 #include "sandbox/spawn_client.h"
-
-/* Every limit and time of the pool that is no option. */
-#define POOL_MAKES_MAX 32                          /* ROOM_MAKEs on the way at once */
-#define POOL_WAIT_HARD_US (10 * 1000 * 1000)       /* a visit waits no longer for a worker, whatever the reason */
-#define POOL_SOFT_WAIT_US (20 * 1000)              /* for a worker that has answered and will be idle */
-#define POOL_MAKE_TRIES 3
-#define POOL_REFILL_US 2000                        /* blanks are made this long after the last cold visit */
-#define POOL_REFILL_BUSY_US 20000                  /* ... but no later than this while others initialise */
-#define POOL_REFILL_FAILED_US (5 * 1000 * 1000)
-#define POOL_TICK_US (1000 * 1000)                 /* the reaper's round */
-#define POOL_DEMAND_US (10 * 1000 * 1000)          /* window in which blanks taken set the target */
-#define WORKER_EXIT_GRACE_US 5000                  /* what a runtime sent before it ended is read first */
-#define WORKER_BROKEN_GRACE_US (100 * 1000)        /* a broken session: its exit status may follow */
-#define WORKER_MEASURE_US (50 * 1000)
-#define WORKER_MEASURES_MAX 1024
-#define WORKER_KILL_TRIES 3
-#define ZYGOTE_START_US (20 * 1000 * 1000)
-#define ZYGOTE_BACKOFF_MIN_US (100 * 1000)
-#define ZYGOTE_BACKOFF_MAX_US (5 * 1000 * 1000)
-#define ZYGOTE_TRIES 3                             /* failed starts until waiting visits hear of it */
 
 TAILQ_HEAD(worker_list, worker);
 TAILQ_HEAD(waiter_list, pool_waiter);
@@ -160,66 +139,3 @@ struct pool {
     void *drain_arg;
     struct pool_stats totals; /* the counters only */
 };
-
-/* ---- worker.c ---- */
-int worker_make(struct zygote *zygote, struct err *err) WARN_UNUSED;
-/* BLANK or BOOTING -> ASSIGNING for version (or its own after a reset); on failure the worker is dying. */
-int worker_assign(struct worker *worker, struct version *version, struct err *err) WARN_UNUSED;
-void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds, size_t nfds);
-void worker_kill(struct worker *worker);
-void worker_thaw(struct worker *worker);
-/* Tells the visit, if there is one, and forgets it. */
-void worker_tell_lost(struct worker *worker, const char *message);
-/* The room is gone: frees everything. */
-void worker_bury(struct worker *worker);
-void worker_set_state(struct worker *worker, enum worker_state state);
-/* Moves it to the head of list: its zygote's blanks, one of its version's lists (there it can be evicted), or NULL. */
-void worker_put(struct worker *worker, struct worker_list *list);
-int worker_send(struct worker *worker, struct spawn_msg *msg, struct err *err) WARN_UNUSED;
-
-/* ---- worker_session.c ---- */
-extern const struct session_events worker_session_events;
-void worker_saw_exit(struct worker *worker, int wait_status, const struct spawn_stats *stats);
-void worker_on_exit_timer(void *arg);
-void worker_on_log_timer(void *arg);
-
-/* ---- worker_measure.c ---- */
-void worker_on_measure_timer(void *arg);
-void worker_take_stats(struct worker *worker, const struct spawn_stats *stats);
-void worker_measured(struct worker *worker);          /* a reply to STAT or FREEZE came */
-void worker_measures_finish(struct worker *worker);   /* answers all with what is known */
-
-/* ---- zygotes.c ---- */
-struct zygote *zygotes_get(struct pool *pool, const struct function_version *version);
-void zygote_use(struct zygote *zygote); /* there is demand: starts it if it is down */
-void zygote_took_blank(struct zygote *zygote);
-unsigned zygote_blank_target(const struct zygote *zygote);
-bool zygotes_message(struct pool *pool, const struct spawn_msg *msg);
-void zygotes_lost(struct pool *pool);
-void zygotes_up(struct pool *pool);
-void zygotes_tick(struct pool *pool, int64_t now);
-void zygotes_stop_all(struct pool *pool);
-void zygotes_free(struct pool *pool);
-
-/* ---- versions.c ---- */
-struct version *versions_get(struct pool *pool, struct function_version *about);
-void version_put(struct version *version); /* drops it if nothing uses it */
-/* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */
-void version_take_back(struct version *version, struct worker *worker);
-struct worker *version_warm(struct version *version);
-void version_unanswer(struct worker *worker); /* a finishing worker finishes no more */
-void version_retire(struct version *version);
-
-/* ---- waiters.c ---- */
-void waiter_serve(struct pool_waiter *waiter, struct worker *worker);
-void waiter_fail(struct pool_waiter *waiter, enum pool_failure failure, const char *message);
-void waiter_harden(struct pool_waiter *waiter);
-void waiters_fail_all(struct waiter_list *list, enum pool_failure failure, const char *message);
-void waiters_fail_zygote(struct zygote *zygote, const char *message);
-
-/* ---- pool.c ---- */
-/* A fresh, booted or at least sealed worker. */
-void pool_take_blank(struct pool *pool, struct worker *worker);
-void pool_pump(struct pool *pool);
-void pool_refill_soon(struct pool *pool);
-void pool_check_drained(struct pool *pool);

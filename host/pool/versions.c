@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 

@@ -2,7 +2,7 @@
  * and will be idle in a moment; it becomes a hard one, for which a worker is made, when that does not happen. */
 #include <stdlib.h>
 
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "host/pool/env.h"
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "host/telemetry/log_stream.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"

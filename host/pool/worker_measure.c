@@ -2,7 +2,7 @@
  * once an invocation: the kernel's counters cost the spawner more than the invocation itself. */
 #include <assert.h>
 
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "lib/base/clock.h"
 
 #define CHARGE_MIN_BYTES (512u << 10) /* what the kernel keeps for a room even if nothing is charged to it */

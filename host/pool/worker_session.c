@@ -1,6 +1,6 @@
 /* What a worker's runtime says, and how it ends. An exit is passed on a moment late, so that an answer which is still in the
  * socket is heard first: whoever answers and exits at once has answered. */
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "host/telemetry/log_stream.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/pool/pool_state.h"
+#include "host/pool/pool_calls.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
