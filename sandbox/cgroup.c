@@ -340,6 +340,13 @@ int cgroup_usage(struct cgroup *group, struct cgroup_usage *ret_usage, struct er
     return 0;
 }
 
+uint64_t cgroup_unified_id(const struct cgroup *group)
+{
+    struct stat st; /* a cgroup's id is its inode number where that has 64 bits */
+    const struct cgroup_hierarchy *unified = group->owner->unified;
+    return unified && fstatat(unified->root_fd, group->leaf, &st, 0) == 0 ? st.st_ino : 0;
+}
+
 int cgroup_oom_fd(const struct cgroup *group)
 {
     return group->oom_fd;

@@ -63,6 +63,8 @@ int cgroup_freeze(struct cgroup *group, bool frozen, struct err *err) WARN_UNUSE
 void cgroup_kill(struct cgroup *group);
 /* Also acknowledges the OOM descriptor. */
 int cgroup_usage(struct cgroup *group, struct cgroup_usage *ret_usage, struct err *err) WARN_UNUSED;
+/* The leaf's id in the v2 tree, as BPF programs know it; 0 where there is no v2 tree. */
+uint64_t cgroup_unified_id(const struct cgroup *group);
 /* A descriptor that signals OOM (v1: eventfd on memory.oom_control, EPOLLIN; v2: memory.events, EPOLLPRI),
  * borrowed; -1 if there is none. v2 signals at every touch of the limit too: look at oom_kills.
  * cgroup_usage() acknowledges a signal. */

@@ -50,7 +50,8 @@ static bool own_path(const struct cgroup_hierarchy *h, const char *self, char *r
             sscanf(line, "%*d::%511[^\n]", path) != 1)
             continue;
         char first[64];
-        snprintf(first, sizeof first, ",%.*s,", (int)(strcspn(list, ",") < 60 ? strcspn(list, ",") : 60), list);
+        snprintf(first, sizeof first, ",%.*s,", (int)(strcspn(list, ",") < 60 ? strcspn(list, ",") : 60),
+                 list);
         if (h->kind->version == 2 ? list[0] == '\0' : list[0] && strstr(h->controllers, first))
             return str_copy(ret_path, CGROUP_PATH_MAX, path);
     }
@@ -66,8 +67,13 @@ static bool choose_base(struct cgroups *cgroups, struct cgroup_hierarchy *h, con
         size_t skip = str_eq(root, "/") ? 0 : strlen(root);
         bool below = strncmp(path, root, skip) == 0 && (path[skip] == '\0' || path[skip] == '/');
         snprintf(own, sizeof own, "%s%s", h->mount, below && !str_eq(path + skip, "/") ? path + skip : "");
-        if (below && str_ends(own, LEAF_OF_DAEMON) && !cgroup_v2_is_delegated(own))
-            own[strlen(own) - strlen(LEAF_OF_DAEMON)] = '\0'; /* an earlier call moved us there */
+        char above[sizeof own];
+        snprintf(above, sizeof above, "%s", own);
+        if (below && str_ends(above, LEAF_OF_DAEMON)) { /* an earlier call moved us there */
+            above[strlen(above) - strlen(LEAF_OF_DAEMON)] = '\0';
+            if (cgroup_v2_is_delegated(above))
+                return str_copy(h->base, sizeof h->base, above);
+        }
         if (below && cgroup_v2_is_delegated(own) && str_copy(h->base, sizeof h->base, own))
             return true;
     }
