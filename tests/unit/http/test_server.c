@@ -1,0 +1,240 @@
+/* The HTTP server with real sockets: bodies, pipelining, contexts of listeners, limits, and clients that are slow or leave. The
+ * client's side is blocking and runs in between rounds of the server's loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/loop.h"
+#include "lib/base/strutil.h"
+#include "lib/http/server.h"
+#include "tests/unit/cunit.h"
+
+#define BODY_MAX 100000
+
+static struct loop *loop;
+static struct http_server *server;
+static struct http_listener *listeners[2];
+static int ports[2];
+static char contexts[2][8] = {"first", "second"};
+static struct http_req *parked; /* a request to /park, not replied to */
+static int gone_calls, requests;
+
+static void on_gone(void *arg)
+{
+    CU_ASSERT_PTR_EQUAL(arg, &parked);
+    parked = NULL;
+    gone_calls++;
+}
+
+static void on_request(void *arg, struct http_req *req)
+{
+    (void)arg;
+    requests++;
+    struct http_slice path = http_req_path(req), query = http_req_query(req), body = http_req_body(req);
+    struct http_slice x = http_req_header(req, "X-TEST"), host = http_req_header(req, "Host");
+    if (path.n == 5 && memcmp(path.p, "/park", 5) == 0) {
+        parked = req;
+        http_req_on_gone(req, on_gone, &parked);
+        return;
+    }
+    CLEANUP(freep) char *text = str_format("%.*s %.*s?%.*s [%zu] %.*s %.*s %s", (int)http_req_method(req).n, http_req_method(req).p, (int)path.n,
+                                           path.p, (int)query.n, query.p, body.n, (int)x.n, x.p ? x.p : "", (int)host.n, host.p,
+                                           (char *)http_req_context(req));
+    struct http_header headers[] = {{"Content-Type", "text/plain"}, {"X-Answer", "yes"}};
+    http_reply(req, &(struct http_reply){.status = 201, .headers = headers, .header_count = 2, .body = text, .body_len = strlen(text)});
+}
+
+static int listen_somewhere(int *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (void *)&at, len) | listen(fd, 16) | getsockname(fd, (void *)&at, &len), 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void start(int64_t request_ms, int64_t idle_ms)
+{
+    struct err err;
+    struct http_options options = {.body_bytes_max = BODY_MAX, .header_bytes_max = 65536, .request_ms_max = request_ms, .idle_ms_max = idle_ms,
+                                   .connections_max = 100, .tmp_dir = "/tmp"};
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &options, on_request, NULL, &server, &err), 0);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL_FATAL(http_server_add(server, listen_somewhere(&ports[i]), contexts[i], &listeners[i], &err), 0);
+    gone_calls = requests = 0;
+    parked = NULL;
+}
+
+static void stop(void)
+{
+    http_server_free(server);
+    loop_free(loop);
+}
+
+static void run_for(int ms)
+{
+    for (int64_t end = clock_mono_us() + ms * 1000; clock_mono_us() < end;)
+        http_server_run_once(server, 10);
+}
+
+static int dial(int port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (void *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void put(int fd, const char *text)
+{
+    CU_ASSERT_EQUAL((size_t)write(fd, text, strlen(text)), strlen(text));
+}
+
+/* Reads what comes until want is in it, the stream ends, or 5 s are over; returns 1, 0, -1. */
+static int await(int fd, const char *want, char *out, size_t cap)
+{
+    size_t len = 0;
+    for (int64_t end = clock_mono_us() + 5000000; clock_mono_us() < end;) {
+        http_server_run_once(server, 5);
+        ssize_t n = recv(fd, out + len, cap - 1 - len, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno == ECONNRESET))
+            return 0;
+        len += n > 0 ? (size_t)n : 0;
+        out[len] = '\0';
+        if (*want && strstr(out, want))
+            return 1;
+    }
+    return -1;
+}
+
+static void test_server_answers(void)
+{
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "POST /a%20b?x=1&y HTTP/1.1\r\nHost: me:1\r\nX-Test: t\r\nContent-Length: 5\r\n\r\nhello");
+    CU_ASSERT_EQUAL(await(fd, "POST /a%20b?x=1&y [5] t me:1 first", in, sizeof in), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(in, "HTTP/1.1 201 Created\r\n"));
+    CU_ASSERT_PTR_NOT_NULL(strcasestr(in, "x-answer: yes\r\n"));
+    put(fd, "GET /one HTTP/1.1\r\nHost: h\r\n\r\nGET /two HTTP/1.1\r\nHost: h\r\n\r\n"); /* pipelined, on the same connection */
+    CU_ASSERT_EQUAL(await(fd, "GET /two? [0]  h first", in, sizeof in), 1);
+    CU_ASSERT(strstr(in, "GET /one") && strstr(in, "GET /one") < strstr(in, "GET /two"));
+    int other = dial(ports[1]);
+    put(other, "DELETE /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}");
+    CU_ASSERT_EQUAL(await(other, "DELETE /x? [2]  h second", in, sizeof in), 1);
+    put(other, "POST /e HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    CU_ASSERT_EQUAL(await(other, "100 Continue", in, sizeof in), 1);
+    put(other, "abc");
+    CU_ASSERT_EQUAL(await(other, "POST /e? [3]", in, sizeof in), 1);
+    close(fd);
+    close(other);
+    stop();
+}
+
+static void test_server_limits(void)
+{
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "413", in, sizeof in), 1);
+    close(fd);
+    /* Transfer-Encoding wins over Content-Length (RFC 9112, 6.3): what follows the last chunk is the next request, not a body */
+    fd = dial(ports[0]);
+    put(fd, "POST /te HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "POST /te? [3]", in, sizeof in), 1);
+    close(fd);
+    static const char *const malformed[] = {"GET /x HTTP/1.1\r\nHost : h\r\n\r\n", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+                                            "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "\0\0\r\n\r\n"};
+    requests = 0;
+    for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
+        fd = dial(ports[0]);
+        put(fd, malformed[i]);
+        run_for(50);
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(requests, 0);
+    stop();
+}
+
+static void test_server_client_leaves(void)
+{
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < 500 && !parked; i++)
+        http_server_run_once(server, 10);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(parked);
+    CU_ASSERT_EQUAL(http_server_pending(server), 1);
+    close(fd);
+    for (int i = 0; i < 500 && !gone_calls; i++)
+        http_server_run_once(server, 10);
+    CU_ASSERT_EQUAL(gone_calls, 1);
+    CU_ASSERT_EQUAL(http_server_pending(server), 0);
+    fd = dial(ports[0]); /* the server is well */
+    put(fd, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "GET /after", in, sizeof in), 1);
+    close(fd);
+    stop();
+}
+
+static void test_server_late_reply(void)
+{
+    char in[4096];
+    start(300, 300); /* limits of receiving and idling do not touch a request at work */
+    int fd = dial(ports[0]);
+    put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    run_for(900);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(parked);
+    char *body = strdup("late");
+    http_reply(parked, &(struct http_reply){.status = 200, .body = body, .body_len = 4, .body_free = free});
+    CU_ASSERT_EQUAL(await(fd, "\r\n\r\nlate", in, sizeof in), 1);
+    close(fd);
+    stop();
+}
+
+static void test_server_slow_and_idle(void)
+{
+    char in[4096];
+    start(400, 400);
+    int slow = dial(ports[0]), idle = dial(ports[0]), half = dial(ports[0]);
+    put(slow, "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Le");
+    put(half, "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhal");
+    CU_ASSERT_EQUAL(await(slow, "", in, sizeof in), 0);
+    CU_ASSERT_EQUAL(await(half, "", in, sizeof in), 0);
+    CU_ASSERT_EQUAL(await(idle, "", in, sizeof in), 0);
+    CU_ASSERT_EQUAL(requests, 0);
+    close(slow);
+    close(idle);
+    close(half);
+    stop();
+}
+
+static void test_server_listener_close(void)
+{
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]), other = dial(ports[1]);
+    put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < 500 && !parked; i++)
+        http_server_run_once(server, 10);
+    http_listener_close(listeners[0]);
+    CU_ASSERT_EQUAL(gone_calls, 1);
+    CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0);
+    put(other, "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(other, "GET /alive? [0]  h second", in, sizeof in), 1);
+    close(fd);
+    close(other);
+    stop();
+}
+
+TEST_MAIN("server", TEST(test_server_answers), TEST(test_server_limits), TEST(test_server_client_leaves), TEST(test_server_late_reply),
+          TEST(test_server_slow_and_idle), TEST(test_server_listener_close))
