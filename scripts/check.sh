@@ -50,7 +50,7 @@ build_asan() { configure_and_build $out/asan -DCMAKE_C_COMPILER=gcc -DSTOKE_SANI
 build_tsan() { configure_and_build $out/tsan -DCMAKE_C_COMPILER=clang -DSTOKE_SANITIZE=thread; }
 build_fuzz() { configure_and_build $out/fuzz -DCMAKE_C_COMPILER=clang -DSTOKE_SANITIZE=address -DSTOKE_FUZZ=ON; }
 units_gcc() { unit_tests $out/gcc; }
-units_asan() { unit_tests $out/asan -L unit -LE no_sanitizer; }
+units_asan() { LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp unit_tests $out/asan -L unit -LE no_sanitizer; }
 units_tsan() { unit_tests $out/tsan -L threads; }
 
 fuzz_smoke() { # every target for a few seconds; a finding is an artifact and an exit status

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <h2o.h>
 #include <h2o/http1.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -276,6 +277,7 @@ int http_server_new(struct loop *loop, const struct http_options *options, http_
     server->arg = arg;
     server->loop = loop;
     TAILQ_INIT(&server->listeners);
+    signal(SIGPIPE, SIG_IGN); /* h2o writes to clients that have left, with writev(2) */
     h2o_config_init(&server->config);
     server->config.server_name = h2o_iovec_init(H2O_STRLIT("stoke"));
     server->config.http1.upgrade_to_http2 = 0; /* no HTTP/2 at all: 2.2.5 has no answer to rapid reset */
