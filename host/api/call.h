@@ -11,6 +11,7 @@
 struct api {
     struct api_options options;
     unsigned working;
+    uint64_t upload_bytes;    /* of archives on their way to the store */
     unsigned char secret[32]; /* signs the addresses of archives; new at each start */
 };
 
@@ -80,6 +81,8 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
 typedef void code_done_fn(void *arg, const struct store_archive *archive, const struct err *err);
 /* Decodes and stores a base64 zip on a job thread. raw is copied. */
 void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *arg);
+/* Whether there is room for one more archive now. False: the call has failed. */
+bool code_may_put(struct api_call *call, struct http_slice raw);
 /* Ends the call with AWS's error for a failed code_put(). */
 void code_fail(struct api_call *call, const struct err *err);
 /* The address under which the archive may be fetched for ten minutes; malloc'd. host: the Host header of the request. */

@@ -19,14 +19,15 @@
 #define ZIP_BYTES_MAX 52428800ull       /* uploaded */
 #define UNPACKED_BYTES_MAX 262144000ull /* with layers, of which there are none yet */
 #define REQUEST_BYTES_MAX 69905067      /* Lambda's own limit of the request that carries ZipFile */
+#define UPLOADS_BYTES_MAX (512ull << 20) /* of archives in memory at once */
 #define LOCATION_S 600
 
 /* ---- in ---- */
 
 struct upload {
-    struct store *store;
+    struct api *api;
     char *data; /* base64, then the archive in its place */
-    size_t len;
+    size_t len, taken;
     struct store_archive archive;
     struct err err;
     bool failed;
@@ -63,15 +64,24 @@ static void upload_work(void *arg)
         return;
     }
     upload->failed =
-        store_put(upload->store, upload->data, len, UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
+        store_put(upload->api->options.store, upload->data, len, UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
 }
 
 static void upload_done(void *arg)
 {
     struct upload *upload = arg;
+    upload->api->upload_bytes -= upload->taken;
     upload->done(upload->arg, upload->failed ? NULL : &upload->archive, upload->failed ? &upload->err : NULL);
     free(upload->data);
     free(upload);
+}
+
+bool code_may_put(struct api_call *call, struct http_slice raw)
+{
+    if (raw.n <= UPLOADS_BYTES_MAX - call->api->upload_bytes)
+        return true;
+    call_fail(call, "TooManyRequestsException", "Too many archives are being stored at this moment; try again");
+    return false;
 }
 
 void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *arg)
@@ -80,8 +90,9 @@ void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *
     if (upload == NULL || (upload->data = malloc(raw.n + 1)) == NULL)
         abort();
     memcpy(upload->data, raw.p, raw.n); /* the request goes away with its client, the job does not */
-    upload->len = raw.n;
-    upload->store = api->options.store;
+    upload->len = upload->taken = raw.n;
+    upload->api = api;
+    api->upload_bytes += raw.n;
     upload->done = done;
     upload->arg = arg;
     jobs_submit(api->options.jobs, upload_work, upload_done, upload);

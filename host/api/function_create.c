@@ -72,6 +72,10 @@ void create_function(struct api_call *call)
         call_fail(call, "InvalidParameterValueException", "Please provide a source for function code.");
         return;
     }
+    if (!code_may_put(call, zip)) {
+        cJSON_Delete(config);
+        return;
+    }
     if (registry_create_begin(call->api->options.registry, &name, &record, &err) < 0) {
         cJSON_Delete(config);
         call_fail_err(call, &err);

@@ -138,6 +138,8 @@ void update_function_code(struct api_call *call)
         call_fail(call, "InvalidParameterValueException", "Please provide a source for function code.");
         return;
     }
+    if (!code_may_put(call, zip))
+        return;
     if (json_parse(facts.config, strlen(facts.config), &config, &err) < 0 || registry_update_begin(record, &err) < 0) {
         cJSON_Delete(config);
         call_fail_err(call, &err);
