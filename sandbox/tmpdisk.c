@@ -53,7 +53,8 @@ struct tmpdisk {
     TAILQ_ENTRY(tmpdisk) link; /* in the pool, else unlinked */
     struct tmpdisks *owner;
     uint32_t size_mb;
-    int mount_fd; /* ours, beside the one that the room gets; -1: tmpfs */
+    int mount_fd; /* the same mount that the room gets; -1: tmpfs */
+    int loop;     /* number of its device */
     struct look look;
 };
 
@@ -120,7 +121,7 @@ static int disk_make(struct tmpdisks *disks, uint32_t size_mb, struct tmpdisk **
         return err_set(err, ERR_NO_MEMORY, "no memory for a /tmp");
     *disk = (struct tmpdisk){.owner = disks, .size_mb = size_mb, .mount_fd = -1};
     if (golden_of(disks, size_mb, &golden, err) < 0 ||
-        tmpdisk_loop_mount(disks->dirfd, disks->dir, golden, &disk->mount_fd, err) < 0) {
+        tmpdisk_loop_mount(disks->dirfd, disks->dir, golden, &disk->mount_fd, &disk->loop, err) < 0) {
         free(disk);
         return -(int)err->kind;
     }
@@ -202,7 +203,7 @@ static bool is_untouched(const struct tmpdisk *disk)
            now.changed.tv_nsec == disk->look.changed.tv_nsec && is_empty(disk->mount_fd);
 }
 
-/* Gives the root to its user and makes the mount that the room gets. */
+/* Gives the root to its user. The room gets the mount; ours keeps it in sight when the room is gone. */
 static int hand_out(struct tmpdisk *disk, uid_t uid, gid_t gid, int *ret_mount_fd, struct err *err)
 {
     static const struct timespec times[2] = {{.tv_sec = FIXED_MTIME}, {.tv_sec = FIXED_MTIME}};
@@ -211,10 +212,9 @@ static int hand_out(struct tmpdisk *disk, uid_t uid, gid_t gid, int *ret_mount_f
         return err_errno(err, "giving a /tmp to its user");
     if (look_at(disk->mount_fd, &disk->look, err) < 0)
         return -(int)err->kind;
-    int fd =
-        (int)syscall(SYS_open_tree, disk->mount_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    int fd = fcntl(disk->mount_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
-        return err_errno(err, "open_tree of a /tmp");
+        return err_errno(err, "duplicating a mount");
     *ret_mount_fd = fd;
     return 0;
 }
@@ -277,7 +277,9 @@ void tmpdisk_give_back(struct tmpdisk *disk)
 {
     if (!disk)
         return;
-    if (disk->mount_fd >= 0 && is_untouched(disk))
+    struct err err;
+    if (disk->mount_fd >= 0 && is_untouched(disk) &&
+        tmpdisk_loop_remount(disk->loop, &disk->mount_fd, &err) == 0)
         pool_add(disk->owner, disk);
     else
         disk_drop(disk);

@@ -105,7 +105,8 @@ static int configure(int loop, int image, bool direct)
 }
 
 /* Puts the image file behind a free loop device. *ret_made: remove the node when mounted. */
-static int attach(int dirfd, const char *image, char *path, size_t cap, bool *ret_made, struct err *err)
+static int attach(int dirfd, const char *image, char *path, size_t cap, int *ret_number, bool *ret_made,
+                  struct err *err)
 {
     CLEANUP(fd_closep) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     CLEANUP(fd_closep) int direct = openat(dirfd, image, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -120,8 +121,10 @@ static int attach(int dirfd, const char *image, char *path, size_t cap, bool *re
         if (loop < 0)
             return loop;
         /* A file system without direct I/O (tmpfs, some overlays) is cached twice. */
-        if ((direct >= 0 && configure(loop, direct, true) == 0) || configure(loop, buffered, false) == 0)
+        if ((direct >= 0 && configure(loop, direct, true) == 0) || configure(loop, buffered, false) == 0) {
+            *ret_number = number;
             return fd_steal(&loop);
+        }
         if (errno != EBUSY)
             return err_errno(err, "attaching %s to %s", image, path);
     }
@@ -154,17 +157,38 @@ static int mount_ext4(const char *device, int *ret_mount_fd, struct err *err)
 }
 
 /* Mounts the image file of that name. */
-static int mount_image(int dirfd, const char *image, int *ret_mount_fd, struct err *err)
+static int mount_image(int dirfd, const char *image, int *ret_mount_fd, int *ret_loop, struct err *err)
 {
     char path[32];
     bool made = false;
-    CLEANUP(fd_closep) int loop = attach(dirfd, image, path, sizeof path, &made, err);
+    int number = -1;
+    CLEANUP(fd_closep) int loop = attach(dirfd, image, path, sizeof path, &number, &made, err);
     if (loop < 0)
         return loop;
     int rc = mount_ext4(path, ret_mount_fd, err);
     if (made)
         unlink(path);
+    if (rc == 0)
+        *ret_loop = number;
     return rc; /* the mount holds the device now; without one, closing it detaches the image */
+}
+
+int tmpdisk_loop_remount(int loop, int *mount_fd, struct err *err)
+{
+    char path[32];
+    bool made = false;
+    int again = -1;
+    CLEANUP(fd_closep) int node = open_node(loop, path, sizeof path, &made, err);
+    if (node < 0)
+        return node;
+    int rc = mount_ext4(path, &again, err);
+    if (made)
+        unlink(path);
+    if (rc < 0)
+        return rc;
+    fd_closep(mount_fd);
+    *mount_fd = again;
+    return 0;
 }
 
 /* Copies what is not a hole. */
@@ -198,7 +222,8 @@ static void next_name(char *name, size_t cap)
     snprintf(name, cap, "%d-%u.img", getpid(), ++counter);
 }
 
-int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount_fd, struct err *err)
+int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount_fd, int *ret_loop,
+                       struct err *err)
 {
     char name[40];
     next_name(name, sizeof name);
@@ -207,7 +232,7 @@ int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount
         return err_errno(err, "making the image %s/%s", dir, name);
     int rc = copy_sparse(golden_fd, image, err);
     if (rc == 0)
-        rc = mount_image(dirfd, name, ret_mount_fd, err);
+        rc = mount_image(dirfd, name, ret_mount_fd, ret_loop, err);
     unlinkat(dirfd, name, 0);
     return rc;
 }
@@ -252,11 +277,11 @@ int tmpdisk_loop_golden(int dirfd, const char *dir, uint32_t size_mb, int *ret_f
     if (image < 0)
         return err_errno(err, "making the image %s", path);
     off_t table = (off_t)size_mb * TMPDISK_INODES_PER_MB * INODE_BYTES;
-    int rc;
+    int rc, loop;
     if (ftruncate(image, ((off_t)(size_mb + METADATA_MB) << 20) + table) < 0)
         rc = err_errno(err, "sizing the image %s", path);
     else if ((rc = make_fs(path, size_mb, err)) == 0 &&
-             (rc = mount_image(dirfd, name, &mount_fd, err)) == 0) {
+             (rc = mount_image(dirfd, name, &mount_fd, &loop, err)) == 0) {
         if (unlinkat(mount_fd, "lost+found", AT_REMOVEDIR) < 0 || fchmodat(mount_fd, ".", 01777, 0) < 0)
             rc = err_errno(err, "emptying the image %s", path);
         fd_closep(&mount_fd); /* unmounts, and so writes everything */

@@ -236,8 +236,16 @@ static void test_tmpdisk_mounts_elsewhere(void)
     OK(tmpdisk_take(disks, 32, 1000, 1001, &disk, &mount_fd, &err));
     CU_ASSERT_FATAL(syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, at, 4) == 0);
     close(mount_fd);
-    CU_ASSERT(umount(at) == 0);
+    CU_ASSERT(umount2(at, MNT_DETACH) == 0); /* as the end of a mount namespace does */
     rmdir(at);
+    tmpdisk_give_back(disk);
+    OK(tmpdisk_take(disks, 32, 2000, 2001, &disk, &mount_fd, &err));
+    check_fresh(mount_fd, 2000);
+    CU_ASSERT_FATAL(mkdir(at, 0700) == 0);
+    CU_ASSERT(syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, at, 4) == 0);
+    CU_ASSERT(umount2(at, MNT_DETACH) == 0);
+    rmdir(at);
+    close(mount_fd);
     tmpdisk_give_back(disk);
     tmpdisk_refill(disks);
     tmpdisk_refill(disks);
