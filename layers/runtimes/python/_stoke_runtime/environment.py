@@ -1,0 +1,105 @@
+"""Makes the process the function's: its environment, working directory and import path, and the decision whether it has to
+start the interpreter anew because something must be there when a process starts."""
+import os
+import sys
+import time
+
+import _stoke
+from _stoke_runtime import faults, sdk
+
+TASK = "/var/task"
+OPT_PYTHON = "/opt/python"
+RUNTIME = faults.OWN_DIR.rstrip("/")
+SDK = RUNTIME + "/sdk"
+
+# The loader and libc read these once. Python's own ones have the prefix; PYTHONPATH is done here.
+_START_NAMES = ("LD_PRELOAD", "LD_AUDIT", "GLIBC_TUNABLES", "AWS_LAMBDA_EXEC_WRAPPER")
+_START_PREFIXES = ("PYTHON", "MALLOC_")
+_WITHOUT_EFFECT = ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONSTARTUP", "PYTHONNOUSERSITE",
+                   "PYTHONSAFEPATH")
+_DEFAULT_PYTHONPATH = "/var/runtime"
+
+_base_path = [entry for entry in sys.path if entry != RUNTIME]  # the standard library
+
+
+def names_in(directory):
+    """The names in a directory; none if it cannot be read."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def _has_libraries(names):
+    return any(name.startswith("lib") and ".so" in name for name in names)
+
+
+def _needs_exec(env, task_names):
+    """Whether the interpreter must start with this environment. The dynamic loader searches LD_LIBRARY_PATH as it was when the
+    process started, so shared libraries in the function's own directories count, too."""
+    for name in env:
+        if name in _START_NAMES or (name.startswith(_START_PREFIXES) and name not in _WITHOUT_EFFECT):
+            return True
+    for directory in env.get("LD_LIBRARY_PATH", "").split(":"):
+        if directory == TASK:
+            if _has_libraries(task_names):
+                return True
+        elif directory.startswith(("/opt", TASK + "/")) and _has_libraries(names_in(directory)):
+            return True
+    return False
+
+
+def _exec(env):
+    # -I would ignore the PYTHON variables; -S keeps the host's packages out.
+    argv = [sys.executable, "-s", "-S", "-B", RUNTIME + "/bootstrap.py"]
+    wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
+    if wrapper:
+        argv.insert(0, wrapper)
+    os.set_inheritable(_stoke.FD, True)
+    try:
+        os.execve(argv[0], argv, env)
+    except OSError as e:
+        raise faults.Fault("Runtime.InvalidEntrypoint", "cannot execute {}: {}".format(argv[0], e.strerror))
+
+
+def _set_path(env, task_names):
+    own = [TASK, "%s/lib/python%d.%d/site-packages" % ((OPT_PYTHON,) + sys.version_info[:2]), OPT_PYTHON, RUNTIME]
+    wanted = own + env.get("PYTHONPATH", _DEFAULT_PYTHONPATH).split(":") + _base_path + [SDK]
+    sys.path[:] = dict.fromkeys(entry for entry in wanted if entry)
+    sys.path_importer_cache.clear()
+    if any(name.endswith(".pth") for name in task_names):
+        import site
+        site.addsitedir(TASK)
+
+
+def _unload_shadowed(preloaded, task_names):
+    """A file of the function or of a layer may have the name of a module that only our zygote loads early. It must win, as it
+    would without a zygote."""
+    found = set(task_names)
+    for entry in sys.path[1:3]:
+        found.update(names_in(entry))
+    found = {name.partition(".")[0] for name in found}
+    for name in preloaded:
+        if name.partition(".")[0] in found:
+            sys.modules.pop(name, None)
+
+
+def apply(fields, preloaded, may_exec):
+    """Takes on the START frame's fields. Returns the names in the task's directory."""
+    env = dict(field.partition("=")[::2] for field in fields)
+    task_names = names_in(TASK)
+    if may_exec:
+        try:
+            os.chdir(TASK)
+        except OSError:
+            pass  # the import that follows says what is missing
+        if _needs_exec(env, task_names):
+            _exec(env)
+        os.environ.clear()
+        os.environ.update(env)
+        time.tzset()
+    _set_path(env, task_names)
+    _unload_shadowed(preloaded, task_names)
+    sys.argv[:] = [RUNTIME + "/bootstrap.py"]
+    sdk.announce_if_missing(SDK)
+    return task_names
