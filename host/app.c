@@ -37,6 +37,8 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
         return;
     if (msg->op == SPAWN_HOST)
         health_set_host(&app->health, &msg->host);
+    if (msg->op == SPAWN_TREE_FORGOTTEN && app->reclaim != NULL)
+        reclaim_forgotten(app->reclaim, msg->tree.digest);
     for (size_t i = 0; i < nfds; i++)
         fd_closep(&fds[i]);
 }
@@ -193,6 +195,7 @@ void app_free(struct app *app)
     if (app->registry != NULL) {
         registry_on_retired(app->registry, NULL, NULL);
         registry_on_active(app->registry, NULL, NULL);
+        registry_on_unused(app->registry, NULL, NULL);
     }
     if (app->invoke != NULL)
         invoke_free(app->invoke);
@@ -208,6 +211,7 @@ void app_free(struct app *app)
         spawn_client_stop(app->spawner);
     if (app->jobs != NULL)
         jobs_free(app->jobs);
+    reclaim_free(app->reclaim);
     registry_close(app->registry);
     if (app->store != NULL)
         store_close(app->store);

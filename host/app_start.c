@@ -245,6 +245,22 @@ static int open_front_door(struct app *app, struct err *err)
     return r;
 }
 
+static int start_reclaiming(struct app *app, struct err *err)
+{
+    const struct reclaim_options options = {
+        .loop = app->loop,
+        .jobs = app->jobs,
+        .store = app->store,
+        .registry = app->registry,
+        .spawner = app->spawner,
+        .api = app->api,
+    };
+    int r = reclaim_new(&options, &app->reclaim, err);
+    if (r == 0)
+        registry_on_unused(app->registry, reclaim_on_unused, app->reclaim);
+    return r;
+}
+
 int app_start(const struct config *config, struct app **ret_app, struct err *err)
 {
     struct app *app = calloc(1, sizeof(*app));
@@ -264,6 +280,8 @@ int app_start(const struct config *config, struct app **ret_app, struct err *err
         r = make_pool(app, err);
     if (r == 0)
         r = open_front_door(app, err);
+    if (r == 0)
+        r = start_reclaiming(app, err);
     if (r < 0) {
         app_free(app);
         return r;

@@ -6,6 +6,7 @@
 #include "host/data_dir.h"
 #include "host/health.h"
 #include "host/pool/pool.h"
+#include "host/reclaim.h"
 #include "lib/base/loop.h"
 #include "lib/http/server.h"
 #include "sandbox/spawn_client.h"
@@ -39,6 +40,7 @@ struct app {
     struct invoke *invoke;
     struct api *api;
     struct http_server *http;
+    struct reclaim *reclaim;
     struct health health;
     char *address, *program_dir, *runtimes_dir, *runtimes_list, *tmp_dir;
 };

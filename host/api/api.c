@@ -38,6 +38,7 @@ int api_new(const struct api_options *options, struct api **ret_api, struct err 
     if (api == NULL)
         return err_set(err, ERR_NO_MEMORY, "the front door");
     api->options = *options;
+    STAILQ_INIT(&api->held);
     id_random(api->secret, sizeof(api->secret));
     *ret_api = api;
     return 0;
@@ -51,6 +52,18 @@ void api_free(struct api *api)
 unsigned api_working(const struct api *api)
 {
     return api->working;
+}
+
+bool api_uploading(const struct api *api)
+{
+    return api->uploads > 0;
+}
+
+void api_hold_uploads(struct api *api, bool hold)
+{
+    api->uploads_held = hold;
+    if (!hold)
+        code_release_held(api);
 }
 
 /* A function at its own endpoint is itself, whatever key it sends. */

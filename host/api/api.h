@@ -46,3 +46,7 @@ void api_on_request(void *api, struct http_req *req);
 
 /* API calls taken and not yet finished, those whose client has left included. */
 unsigned api_working(const struct api *api);
+
+/* Archives on their way to the store; while they are held, new ones wait for the release. For host/reclaim.c. */
+bool api_uploading(const struct api *api);
+void api_hold_uploads(struct api *api, bool hold);

@@ -5,13 +5,20 @@
  */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "host/api/api.h"
 #include "lib/aws/aws.h"
+
+struct upload;
 
 struct api {
     struct api_options options;
     unsigned working;
-    uint64_t upload_bytes;    /* of archives on their way to the store */
+    uint64_t upload_bytes;    /* of archives on their way to the store, waiting ones included */
+    unsigned uploads;         /* handed to the job threads */
+    bool uploads_held;
+    STAILQ_HEAD(, upload) held;
     unsigned char secret[32]; /* signs the addresses of archives; new at each start */
 };
 
@@ -81,6 +88,7 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
 typedef void code_done_fn(void *arg, const struct store_archive *archive, const struct err *err);
 /* Decodes and stores a base64 zip on a job thread. raw is copied. */
 void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *arg);
+void code_release_held(struct api *api);
 /* Whether there is room for one more archive now. False: the call has failed. */
 bool code_may_put(struct api_call *call, struct http_slice raw);
 /* Ends the call with AWS's error for a failed code_put(). */

@@ -33,6 +33,7 @@ struct upload {
     bool failed;
     code_done_fn *done;
     void *arg;
+    STAILQ_ENTRY(upload) link; /* while held */
 };
 
 /* Job thread. */
@@ -71,9 +72,16 @@ static void upload_done(void *arg)
 {
     struct upload *upload = arg;
     upload->api->upload_bytes -= upload->taken;
+    upload->api->uploads--;
     upload->done(upload->arg, upload->failed ? NULL : &upload->archive, upload->failed ? &upload->err : NULL);
     free(upload->data);
     free(upload);
+}
+
+static void submit(struct upload *upload)
+{
+    upload->api->uploads++;
+    jobs_submit(upload->api->options.jobs, upload_work, upload_done, upload);
 }
 
 bool code_may_put(struct api_call *call, struct http_slice raw)
@@ -95,7 +103,19 @@ void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *
     api->upload_bytes += raw.n;
     upload->done = done;
     upload->arg = arg;
-    jobs_submit(api->options.jobs, upload_work, upload_done, upload);
+    if (api->uploads_held)
+        STAILQ_INSERT_TAIL(&api->held, upload, link);
+    else
+        submit(upload);
+}
+
+void code_release_held(struct api *api)
+{
+    struct upload *upload;
+    while ((upload = STAILQ_FIRST(&api->held)) != NULL) {
+        STAILQ_REMOVE_HEAD(&api->held, link);
+        submit(upload);
+    }
 }
 
 void code_fail(struct api_call *call, const struct err *err)

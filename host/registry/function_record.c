@@ -81,7 +81,7 @@ void record_free(struct function_record *record)
     free(record);
 }
 
-static void code_use_add(struct registry *registry, const char *sha256)
+void code_use_add(struct registry *registry, const char *sha256)
 {
     struct code_use *use;
     HASH_FIND_STR(registry->codes, sha256, use);
@@ -92,16 +92,18 @@ static void code_use_add(struct registry *registry, const char *sha256)
         (void)str_copy(use->sha256, sizeof(use->sha256), sha256);
         HASH_ADD_STR(registry->codes, sha256, use);
     }
-    use->rows++;
+    use->users++;
 }
 
-static void code_use_drop(struct registry *registry, const char *sha256)
+void code_use_drop(struct registry *registry, const char *sha256)
 {
     struct code_use *use;
     HASH_FIND_STR(registry->codes, sha256, use);
-    assert(use != NULL && use->rows > 0);
-    if (--use->rows == 0) {
+    assert(use != NULL && use->users > 0);
+    if (--use->users == 0) {
         HASH_DEL(registry->codes, use);
+        if (registry->unused != NULL)
+            registry->unused(registry->unused_arg, use->sha256);
         free(use);
     }
 }

@@ -58,11 +58,11 @@ struct function_record {
     size_t published_count;
 };
 
-/* How many rows use an archive. */
+/* How many rows and built versions use an archive. */
 struct code_use {
     UT_hash_handle hh;
     char sha256[SHA256_HEX_BYTES];
-    uint64_t rows;
+    uint64_t users;
 };
 
 struct registry {
@@ -78,9 +78,17 @@ struct registry {
     void *retired_arg;
     registry_active_fn *active;
     void *active_arg;
+    registry_unused_fn *unused;
+    void *unused_arg;
+    unsigned versions; /* built and not yet freed */
     unsigned posted; /* callbacks of writes and settlings that the loop will still run */
-    bool closed;     /* they then only free what is theirs, and the last one the registry */
+    bool closed;     /* they and the versions then only free what is theirs, and the last one the registry */
 };
+
+void code_use_add(struct registry *registry, const char *sha256);
+void code_use_drop(struct registry *registry, const char *sha256);
+/* Frees a closed registry that nobody needs any more. */
+void registry_free_if_unneeded(struct registry *registry);
 
 /* A callback posted earlier runs now: false if the registry was closed meanwhile. */
 bool registry_enter(struct registry *registry);

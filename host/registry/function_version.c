@@ -30,6 +30,12 @@ void function_version_unref(struct function_version *version)
     free(version->log_group);
     free(version->state_reason);
     free(version->state_reason_code);
+    struct registry *registry = version->registry;
+    registry->versions--;
+    if (registry->closed)
+        registry_free_if_unneeded(registry);
+    else
+        code_use_drop(registry, version->code_sha256);
     free(version);
 }
 
@@ -83,6 +89,9 @@ static struct function_version *version_build(const struct function_record *reco
         abort();
     int parsed = json_parse(row->config, strlen(row->config), &config, &err);
     version->refs = 1;
+    version->registry = record->registry;
+    version->registry->versions++;
+    code_use_add(version->registry, row->code_sha256);
     version->key = ++record->registry->next_key;
     (void)str_copy(version->account, sizeof(version->account), record->account);
     (void)str_copy(version->region, sizeof(version->region), record->region);

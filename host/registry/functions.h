@@ -94,5 +94,9 @@ void registry_usage(struct registry *registry, const char *account, const char *
 /* All functions of the host; for health. */
 size_t registry_count(const struct registry *registry);
 
-/* Whether any version uses that archive; arg is the registry (the shape that store_sweep() wants). */
+/* Whether any version uses that archive, or one that is no more is still counted by its workers; arg is the registry (the
+ * shape that store_sweep() wants). */
 int registry_code_is_live(void *arg, const char *sha256_hex);
+/* Called on the loop when an archive stops being live. At most one listener. */
+typedef void registry_unused_fn(void *arg, const char *sha256_hex);
+void registry_on_unused(struct registry *registry, registry_unused_fn *fn, void *arg);

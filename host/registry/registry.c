@@ -37,28 +37,32 @@ void registry_close(struct registry *registry)
         return;
     registry->retired = NULL;
     registry->active = NULL;
-    registry->closed = true;
+    registry->unused = NULL;
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
         record_free(record);
+    registry->closed = true;
     struct code_use *use, *next_use; /* of writes that were still on their way */
     HASH_ITER(hh, registry->codes, use, next_use) {
         HASH_DEL(registry->codes, use);
         free(use);
     }
-    if (registry->posted == 0)
+    registry_free_if_unneeded(registry);
+}
+
+void registry_free_if_unneeded(struct registry *registry)
+{
+    if (registry->closed && registry->posted == 0 && registry->versions == 0)
         free(registry);
 }
 
 bool registry_enter(struct registry *registry)
 {
+    bool open = !registry->closed;
     registry->posted--;
-    if (!registry->closed)
-        return true;
-    if (registry->posted == 0)
-        free(registry);
-    return false;
+    registry_free_if_unneeded(registry);
+    return open;
 }
 
 void registry_on_retired(struct registry *registry, registry_retired_fn *fn, void *arg)
@@ -71,6 +75,12 @@ void registry_on_active(struct registry *registry, registry_active_fn *fn, void 
 {
     registry->active = fn;
     registry->active_arg = arg;
+}
+
+void registry_on_unused(struct registry *registry, registry_unused_fn *fn, void *arg)
+{
+    registry->unused = fn;
+    registry->unused_arg = arg;
 }
 
 /* A version that can run keeps what it runs on: its workers do, too. */

@@ -46,6 +46,7 @@ struct function_version {
     const char *state; /* "Active", "Failed" ... : static */
     char *state_reason; /* or NULL */
     char *state_reason_code;
+    struct registry *registry; /* its own business */
 };
 
 void function_version_ref(struct function_version *version);

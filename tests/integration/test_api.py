@@ -349,6 +349,27 @@ def test_half_sent_request_and_clients_that_leave(stoke):
 
 # ---- the daemon
 
+def test_archives_that_nobody_uses_leave_the_disk(make_stoke):
+    stoke = make_stoke()
+    client = stoke.client()
+    blobs = lambda: set(os.listdir(stoke.data + "/blobs"))
+    code = [archive({"app.py": f"# {i}\n"}) for i in range(3)]
+    digest = [hashlib.sha256(c).hexdigest() for c in code]
+    client.create_function(**{**stoke.function("one"), "Code": {"ZipFile": code[0]}})
+    client.create_function(**{**stoke.function("two"), "Code": {"ZipFile": code[1]}})
+    client.update_function_code(FunctionName="one", ZipFile=code[1])
+    client.get_waiter("function_updated_v2").wait(FunctionName="one")
+    client.update_function_code(FunctionName="one", ZipFile=code[2])
+    client.delete_function(FunctionName="two")
+    client.create_function(**{**stoke.function("three"), "Code": {"ZipFile": code[1]}})  # again, while it is about to go
+    end = time.monotonic() + 30
+    while blobs() != {digest[1], digest[2]}:
+        assert time.monotonic() < end, (blobs(), digest)
+        time.sleep(0.1)
+    for name, i in (("one", 2), ("three", 1)):
+        assert urllib.request.urlopen(client.get_function(FunctionName=name)["Code"]["Location"]).read() == code[i]
+
+
 def test_restart_finds_everything(make_stoke):
     stoke = make_stoke()
     client = stoke.client()
