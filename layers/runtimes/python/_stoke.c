@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -203,6 +204,37 @@ static PyObject *send_frame(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(set_environ_doc, "set_environ(b'NAME=value\\0...', count): replaces the C library's environment");
+
+/* As one block: putenv(3) would grow its own array forty times. */
+static PyObject *set_environ(PyObject *module, PyObject *args)
+{
+    const char *text;
+    Py_ssize_t len, count;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y#n:set_environ", &text, &len, &count))
+        return NULL;
+    size_t array = (size_t)(count + 1) * sizeof(char *);
+    char **variables = malloc(array + (size_t)len);
+    if (variables == NULL)
+        return PyErr_NoMemory();
+    char *copy = memcpy((char *)variables + array, text, (size_t)len), *end = copy + len;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        char *nul = memchr(copy, '\0', (size_t)(end - copy));
+        if (nul == NULL) {
+            free(variables);
+            PyErr_SetString(PyExc_ValueError, "fewer variables than counted");
+            return NULL;
+        }
+        variables[i] = copy;
+        copy = nul + 1;
+    }
+    variables[count] = NULL;
+    clearenv();
+    environ = variables; /* the process's for good; setenv(3) copies the array when it adds to it */
+    Py_RETURN_NONE;
+}
+
 /* ---- plain data: what both JSON encoders of Lambda's lineage write alike */
 
 static int plain(PyObject *value, int depth);
@@ -291,6 +323,7 @@ static PyObject *await_go(PyObject *module, PyObject *unused)
 static PyMethodDef methods[] = {
     {"receive", receive, METH_VARARGS, receive_doc},
     {"send", send_frame, METH_VARARGS, send_doc},
+    {"set_environ", set_environ, METH_VARARGS, set_environ_doc},
     {"is_plain", is_plain, METH_O, is_plain_doc},
     {"open_zygote", open_zygote, METH_NOARGS, open_doc},
     {"serve", serve, METH_NOARGS, serve_doc},

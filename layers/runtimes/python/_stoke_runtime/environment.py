@@ -34,7 +34,7 @@ def _has_libraries(names):
     return any(name.startswith("lib") and ".so" in name for name in names)
 
 
-def _needs_exec(env, task_names):
+def needs_exec(env, task_names):
     """Whether the interpreter must start with this environment. The dynamic loader searches LD_LIBRARY_PATH as it was when the
     process started, so shared libraries in the function's own directories count, too."""
     for name in env:
@@ -49,7 +49,7 @@ def _needs_exec(env, task_names):
     return False
 
 
-def _exec(env):
+def exec_again(env):
     # -I would ignore the PYTHON variables; -S keeps the host's packages out.
     argv = [sys.executable, "-s", "-S", "-B", RUNTIME + "/bootstrap.py"]
     wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
@@ -62,14 +62,14 @@ def _exec(env):
         raise faults.Fault("Runtime.InvalidEntrypoint", "cannot execute {}: {}".format(argv[0], e.strerror))
 
 
-def _set_path(env, task_names):
-    own = [TASK, "%s/lib/python%d.%d/site-packages" % ((OPT_PYTHON,) + sys.version_info[:2]), OPT_PYTHON, RUNTIME]
+def _set_path(env, task, task_names):
+    own = [task, "%s/lib/python%d.%d/site-packages" % ((OPT_PYTHON,) + sys.version_info[:2]), OPT_PYTHON, RUNTIME]
     wanted = own + env.get("PYTHONPATH", _DEFAULT_PYTHONPATH).split(":") + _base_path + [SDK]
     sys.path[:] = dict.fromkeys(entry for entry in wanted if entry)
     sys.path_importer_cache.clear()
     if any(name.endswith(".pth") for name in task_names):
         import site
-        site.addsitedir(TASK)
+        site.addsitedir(task)
 
 
 def _unload_shadowed(preloaded, task_names):
@@ -84,22 +84,27 @@ def _unload_shadowed(preloaded, task_names):
             sys.modules.pop(name, None)
 
 
-def apply(fields, preloaded, may_exec):
-    """Takes on the START frame's fields. Returns the names in the task's directory."""
-    env = dict(field.partition("=")[::2] for field in fields)
-    task_names = names_in(TASK)
-    if may_exec:
-        try:
-            os.chdir(TASK)
-        except OSError:
-            pass  # the import that follows says what is missing
-        if _needs_exec(env, task_names):
-            _exec(env)
-        os.environ.clear()
-        os.environ.update(env)
-        time.tzset()
-    _set_path(env, task_names)
+def set_environ(env):
+    # One call instead of one per variable; os.environ keeps bytes and its own encoders.
+    data = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+    os.environ._data.clear()
+    os.environ._data.update(data)
+    _stoke.set_environ(b"".join([b"%b=%b\0" % item for item in data.items()]), len(data))
+    time.tzset()
+
+
+def parse(fields):
+    return dict(field.partition("=")[::2] for field in fields)
+
+
+def apply(env, task, task_names, preloaded):
+    """Makes env the environment and task the working directory and the first place of imports."""
+    set_environ(env)
+    try:
+        os.chdir(task)
+    except OSError:
+        pass  # the import that follows says what is missing
+    _set_path(env, task, task_names)
     _unload_shadowed(preloaded, task_names)
     sys.argv[:] = [RUNTIME + "/bootstrap.py"]
     sdk.announce_if_missing(SDK)
-    return task_names

@@ -111,6 +111,12 @@ def set_up():
     root.addHandler(handler)
 
 
+def tear_down():
+    """After a rehearsal: as before set_up(). The streams are the caller's to put back."""
+    logging.getLogger().handlers.clear()
+    current.update(request_id="", tenant_id=None)
+
+
 def _indented(line):
     bare = line.lstrip(" ")
     return INDENT * (len(line) - len(bare)) + bare

@@ -96,14 +96,8 @@ def _run(task_names):
     _leave()
 
 
-def rehearse():
-    """A visit from end to end over pipes, with a handler of ours. In the zygote it loads and warms what workers share; in a new
-    worker it takes the page faults before there is a request to wait for them. Leaves no trace."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    handler = loader.load("rehearsal.handler", here, os.listdir(here))
-    del sys.modules["rehearsal"]
+def _rehearse_visit(handler):
     from_us, to_us = os.pipe(), os.pipe()
-    saved = os.environ.get("_X_AMZN_TRACE_ID")
     try:
         meta = "\0".join(("rehearsal", "0", "arn", "Root=1", "{}", "", "", ""))
         _stoke.send(to_us[1], _stoke.INVOKE, meta.encode(), b'{"rehearsal": [1, 2.5, null, "\xc3\xa9"]}')
@@ -115,10 +109,28 @@ def rehearse():
     finally:
         for fd in from_us + to_us:
             os.close(fd)
-        logs.current.update(request_id="", tenant_id=None)
-        os.environ.pop("_X_AMZN_TRACE_ID", None)
-        if saved is not None:
-            os.environ["_X_AMZN_TRACE_ID"] = saved
+
+
+def rehearse():
+    """A worker's life from end to end, with a handler of ours and pipes for a channel. In the zygote it loads and warms what
+    workers share; in a new worker it takes the page faults before there is a request to wait for them. Leaves no trace."""
+    saved = dict(os.environ), sys.path[:], sys.argv[:], sys.meta_path[:], sys.stdout, sys.stderr
+    here = os.path.dirname(os.path.abspath(__file__))
+    names = environment.names_in(here)
+    env = environment.parse(["_HANDLER=rehearsal.handler", "LD_LIBRARY_PATH=/var/task/lib", "TZ=:UTC"])
+    if environment.needs_exec(env, names):
+        raise RuntimeError("the rehearsal wants an exec")
+    environment.apply(env, here, names, ())
+    logs.set_up()
+    try:
+        _rehearse_visit(loader.load(os.environ["_HANDLER"], here, names))
+    finally:
+        env, sys.path[:], sys.argv[:], sys.meta_path[:], sys.stdout, sys.stderr = saved
+        environment.set_environ(env)
+        os.chdir("/")
+        logs.tear_down()
+        sys.path_importer_cache.clear()
+        sys.modules.pop("rehearsal", None)
 
 
 def _reseed():
@@ -151,18 +163,22 @@ def start_blank():
         _leave()
     if frame[0] != _stoke.START:
         raise ValueError("a frame of type %d instead of START" % frame[0])
+    env = environment.parse(frame[1])
+    task_names = environment.names_in(environment.TASK)
     try:
-        task_names = environment.apply(frame[1], _preloaded, may_exec=True)
-    except Exception:
+        if environment.needs_exec(env, task_names):
+            environment.exec_again(env)
+    except faults.Fault:
         _fail_init(marshal.make_encoder())
+    environment.apply(env, environment.TASK, task_names, _preloaded)
     _run(task_names)
 
 
 def start_exec():
     """The same after an exec: the environment is there, START and GO are past."""
-    _add_builtins()
     os.set_inheritable(_stoke.FD, False)
-    task_names = environment.apply(["%s=%s" % item for item in os.environ.items()], _preloaded, may_exec=False)
+    task_names = environment.names_in(environment.TASK)
+    environment.apply(dict(os.environ), environment.TASK, task_names, _preloaded)
     _run(task_names)
 
 
