@@ -1,0 +1,225 @@
+/* The content-addressed store. DATA/blobs and DATA/trees hold finished content under its digest, DATA/incoming what is being written:
+ *
+ *   hash -> already there? -> check -> unpack to incoming/<random>.tree -> syncfs -> blob to incoming/<random>.zip, fsync
+ *        -> rename tree, rename blob, fsync both directories
+ *
+ * The tree comes first: a blob under its final name says that all of it is there. A crash leaves names in incoming/ or a tree without a
+ * blob, and the sweep at start removes both. */
+#include "layers/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "layers/unpack.h"
+#include "layers/zip_check.h"
+#include "lib/base/fd.h"
+#include "lib/base/id.h"
+#include "lib/base/strutil.h"
+
+struct store {
+    int blobs, trees, incoming;
+    pthread_mutex_t lock; /* renaming into place and removing exclude each other */
+};
+
+static int open_dir(int dirfd, const char *name, int *ret_fd, struct err *err)
+{
+    if (mkdirat(dirfd, name, 0755) < 0 && errno != EEXIST)
+        return err_errno(err, "making %s in the data directory", name);
+    *ret_fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd < 0 ? err_errno(err, "opening %s in the data directory", name) : 0;
+}
+
+int store_open(int data_dirfd, struct store **ret_store, struct err *err)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return err_set(err, ERR_NO_MEMORY, "no memory for the store");
+    store->blobs = store->trees = store->incoming = -1;
+    pthread_mutex_init(&store->lock, NULL);
+    if (open_dir(data_dirfd, "blobs", &store->blobs, err) < 0 || open_dir(data_dirfd, "trees", &store->trees, err) < 0 ||
+        open_dir(data_dirfd, "incoming", &store->incoming, err) < 0) {
+        store_close(store);
+        return -(int)err->kind;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    fd_closep(&store->blobs);
+    fd_closep(&store->trees);
+    fd_closep(&store->incoming);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static int is_digest(const char *name)
+{
+    return strlen(name) == SHA256_HEX_BYTES - 1 && strspn(name, "0123456789abcdef") == SHA256_HEX_BYTES - 1;
+}
+
+int store_has(struct store *store, const char *sha256_hex)
+{
+    return is_digest(sha256_hex) && faccessat(store->blobs, sha256_hex, F_OK, 0) == 0 && faccessat(store->trees, sha256_hex, F_OK, 0) == 0;
+}
+
+static int write_blob(struct store *store, const char *name, const void *zip, size_t len, struct err *err)
+{
+    CLEANUP(fd_closep) int fd = openat(store->incoming, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, "creating an archive's file");
+    int rc = fd_write_all(fd, zip, len, err);
+    if (rc < 0)
+        return err_wrap(err, "storing the archive");
+    return fsync(fd) < 0 ? err_errno(err, "fsync of the archive") : 0;
+}
+
+static int write_tree(struct store *store, const char *name, const void *zip, size_t len, uint64_t unpacked_max, uint64_t *ret_bytes,
+                      struct err *err)
+{
+    if (mkdirat(store->incoming, name, 0755) < 0)
+        return err_errno(err, "making a directory for the code");
+    CLEANUP(fd_closep) int dir = openat(store->incoming, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return err_errno(err, "opening the directory for the code");
+    int rc = unpack(dir, zip, len, unpacked_max, ret_bytes, err);
+    if (rc < 0)
+        return rc;
+    return syncfs(dir) < 0 ? err_errno(err, "writing the code to the disk") : 0;
+}
+
+/* Both under their final names; whoever was there first with the same content wins. */
+static int publish(struct store *store, const char *tree, const char *blob, const char *digest, struct err *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&store->lock);
+    if (renameat(store->incoming, tree, store->trees, digest) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+        rc = err_errno(err, "publishing the code");
+    else if (renameat(store->incoming, blob, store->blobs, digest) < 0)
+        rc = err_errno(err, "publishing the archive");
+    else if (fsync(store->trees) < 0 || fsync(store->blobs) < 0)
+        rc = err_errno(err, "fsync of the store");
+    pthread_mutex_unlock(&store->lock);
+    return rc;
+}
+
+int store_put(struct store *store, const void *zip, size_t len, uint64_t unpacked_max, struct store_archive *ret_archive, struct err *err)
+{
+    struct store_archive archive = {.size_bytes = len};
+    unsigned char digest[SHA256_BYTES], random[8];
+    char tree[32], blob[32], hex[2 * sizeof random + 1];
+    if (len == 0)
+        return err_set(err, ERR_INVALID, "the archive is empty");
+    digest_sha256(zip, len, digest);
+    id_hex(digest, sizeof digest, archive.sha256_hex);
+    digest_base64_encode(digest, sizeof digest, archive.sha256_base64);
+    struct zip_summary summary;
+    int rc = zip_check(zip, len, &summary, err);
+    if (rc < 0)
+        return rc;
+    archive.unpacked_bytes = summary.unpacked_bytes;
+    if (summary.unpacked_bytes > unpacked_max)
+        return err_set(err, ERR_TOO_LARGE, "the archive unpacks to %llu bytes, more than %llu", (unsigned long long)summary.unpacked_bytes,
+                       (unsigned long long)unpacked_max);
+    if (store_has(store, archive.sha256_hex)) {
+        *ret_archive = archive;
+        return 0;
+    }
+    id_random(random, sizeof random);
+    id_hex(random, sizeof random, hex);
+    snprintf(tree, sizeof tree, "%s.tree", hex);
+    snprintf(blob, sizeof blob, "%s.zip", hex);
+    rc = write_tree(store, tree, zip, len, unpacked_max, &archive.unpacked_bytes, err);
+    if (rc == 0)
+        rc = write_blob(store, blob, zip, len, err);
+    if (rc == 0)
+        rc = publish(store, tree, blob, archive.sha256_hex, err);
+    struct err ignored; /* what is left here the next sweep removes */
+    (void)!remove_tree(store->incoming, tree, &ignored);
+    (void)!remove_tree(store->incoming, blob, &ignored);
+    if (rc == 0)
+        *ret_archive = archive;
+    return rc;
+}
+
+int store_open_blob(struct store *store, const char *sha256_hex, int *ret_fd, struct err *err)
+{
+    if (!is_digest(sha256_hex))
+        return err_set(err, ERR_INVALID, "\"%.80s\" is no digest", sha256_hex);
+    *ret_fd = openat(store->blobs, sha256_hex, O_RDONLY | O_CLOEXEC);
+    return *ret_fd < 0 ? err_errno(err, "opening the archive %s", sha256_hex) : 0;
+}
+
+int store_open_tree(struct store *store, const char *sha256_hex, int *ret_dirfd, struct err *err)
+{
+    if (!is_digest(sha256_hex))
+        return err_set(err, ERR_INVALID, "\"%.80s\" is no digest", sha256_hex);
+    *ret_dirfd = openat(store->trees, sha256_hex, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret_dirfd < 0 ? err_errno(err, "opening the code %s", sha256_hex) : 0;
+}
+
+int store_remove(struct store *store, const char *sha256_hex, struct err *err)
+{
+    if (!is_digest(sha256_hex))
+        return err_set(err, ERR_INVALID, "\"%.80s\" is no digest", sha256_hex);
+    pthread_mutex_lock(&store->lock);
+    int rc = remove_tree(store->blobs, sha256_hex, err); /* the blob first: a tree without one is swept */
+    if (rc == 0)
+        rc = remove_tree(store->trees, sha256_hex, err);
+    pthread_mutex_unlock(&store->lock);
+    return rc;
+}
+
+static int sweep_dir(struct store *store, int dirfd, int (*keep)(struct store *store, void *arg, const char *name), void *arg, struct err *err)
+{
+    int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *d;
+    if (!dir) {
+        fd_closep(&copy);
+        return err_errno(err, "sweeping the store");
+    }
+    int rc = 0;
+    while (rc == 0 && (d = readdir(dir)))
+        if (!str_eq(d->d_name, ".") && !str_eq(d->d_name, "..") && !keep(store, arg, d->d_name))
+            rc = remove_tree(dirfd, d->d_name, err);
+    closedir(dir);
+    return rc;
+}
+
+struct claim {
+    int (*is_live)(void *arg, const char *sha256_hex);
+    void *arg;
+};
+
+static int keep_none(struct store *store, void *arg, const char *name)
+{
+    (void)store, (void)arg, (void)name;
+    return 0;
+}
+
+static int keep_live(struct store *store, void *arg, const char *name)
+{
+    const struct claim *claim = arg;
+    return store_has(store, name) && claim->is_live(claim->arg, name);
+}
+
+int store_sweep(struct store *store, int (*is_live)(void *arg, const char *sha256_hex), void *arg, struct err *err)
+{
+    struct claim claim = {is_live, arg};
+    int rc = sweep_dir(store, store->incoming, keep_none, NULL, err);
+    if (rc == 0)
+        rc = sweep_dir(store, store->blobs, keep_live, &claim, err);
+    if (rc == 0)
+        rc = sweep_dir(store, store->trees, keep_live, &claim, err);
+    return rc;
+}
