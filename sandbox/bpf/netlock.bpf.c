@@ -5,6 +5,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#define UNREACHABLE 101 /* ENETUNREACH */
 #define ALLOW 1
 #define DENY 0
 #define ROOMS_MAX 16384
@@ -43,14 +44,23 @@ static __always_inline int is_own_v6(__u32 a, __u32 b, __u32 c, __u32 d)
     return c == bpf_htonl(0xffff) && is_own_v4(d);
 }
 
+/* The errno that the room's network namespace itself would give, so that programs meet one answer with and
+ * without BPF. */
+static __always_inline int refuse(void)
+{
+    bpf_set_retval(-UNREACHABLE);
+    return DENY;
+}
+
 static __always_inline int check_v4(struct bpf_sock_addr *ctx)
 {
-    return is_own_v4(ctx->user_ip4) ? ALLOW : DENY;
+    return is_own_v4(ctx->user_ip4) ? ALLOW : refuse();
 }
 
 static __always_inline int check_v6(struct bpf_sock_addr *ctx)
 {
-    return is_own_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]) ? ALLOW : DENY;
+    return is_own_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]) ? ALLOW
+                                                                                             : refuse();
 }
 
 SEC("cgroup/connect4")
