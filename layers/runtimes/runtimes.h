@@ -54,3 +54,6 @@ enum runtime_status runtime_status(const char *identifier, const char **ret_repl
  * install); ERR_UNSUPPORTED: only another version is there and exact_only is set. */
 int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match,
                    struct err *err) WARN_UNUSED;
+/* Registers an interpreter in extra_file (made if need be): NAME is python3.N or nodejsN.x or the like, PATH an executable that
+ * answers as that language. ERR_INVALID says what is wrong with either. Takes effect at the next scan. */
+int runtimes_add(const char *extra_file, const char *name, const char *path, struct err *err) WARN_UNUSED;

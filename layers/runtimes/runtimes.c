@@ -1,0 +1,307 @@
+/* The interpreters of this host: looked for under /usr, in the directories of the search path and their subdirectories (as version
+ * managers lay them out), and in the list of added ones. Each is asked for its version, without user code and with an empty
+ * environment; one that does not answer is left out. */
+#include "layers/runtimes/runtimes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/strutil.h"
+
+#define INTERPRETERS_MAX 128
+#define ASK_TIMEOUT_MS 10000
+#define LIST_BYTES_MAX 65536
+
+struct runtimes {
+    struct runtime_interpreter list[INTERPRETERS_MAX];
+    size_t count;
+};
+
+/* ---- asking one interpreter */
+
+/* Its standard output, at most cap - 1 bytes, into out; 0 if it ends well in time. */
+static int output_of(char *const argv[], char *out, size_t cap)
+{
+    int out_pipe[2];
+    pid_t pid;
+    char *env[] = {NULL};
+    if (pipe2(out_pipe, O_CLOEXEC) < 0)
+        return -1;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out_pipe[1], 1);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    int rc = posix_spawn(&pid, argv[0], &actions, NULL, argv, env);
+    posix_spawn_file_actions_destroy(&actions);
+    close(out_pipe[1]);
+    size_t len = 0;
+    int64_t end = clock_mono_us() + ASK_TIMEOUT_MS * 1000;
+    struct pollfd p = {.fd = out_pipe[0], .events = POLLIN};
+    while (rc == 0 && len < cap - 1 && poll(&p, 1, (int)((end - clock_mono_us()) / 1000)) > 0) {
+        ssize_t n = read(out_pipe[0], out + len, cap - 1 - len);
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    close(out_pipe[0]);
+    out[len] = '\0';
+    if (rc != 0)
+        return -1;
+    int status = 1;
+    if (clock_mono_us() >= end)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status == 0 ? 0 : -1;
+}
+
+static int ask_version(struct runtime_interpreter *it)
+{
+    char out[64];
+    char *python[] = {it->path, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])", NULL};
+    char *node[] = {it->path, "--version", NULL};
+    if (output_of(it->language == RUNTIME_PYTHON ? python : node, out, sizeof out) < 0)
+        return -1;
+    out[strcspn(out, "\r\n")] = '\0';
+    const char *version = out[0] == 'v' ? out + 1 : out;
+    if (sscanf(version, "%d.%d", &it->major, &it->minor) != 2)
+        return -1;
+    str_copy(it->version, sizeof it->version, version);
+    return it->language == RUNTIME_PYTHON && it->major != 3 ? -1 : 0;
+}
+
+/* ---- finding them */
+
+static enum runtime_language language_of(const char *name)
+{
+    const char *digits = name + 8;
+    if (str_starts(name, "python3.") && *digits && strspn(digits, "0123456789") == strlen(digits))
+        return RUNTIME_PYTHON;
+    return str_eq(name, "node") || str_eq(name, "nodejs") ? RUNTIME_NODE : RUNTIME_NONE;
+}
+
+static bool known(const struct runtimes *runtimes, const char *path)
+{
+    char real[PATH_MAX], other[PATH_MAX];
+    if (!realpath(path, real))
+        return true; /* not there after all */
+    for (size_t i = 0; i < runtimes->count; i++)
+        if (realpath(runtimes->list[i].path, other) && str_eq(real, other))
+            return true;
+    return false;
+}
+
+static int add(struct runtimes *runtimes, enum runtime_language language, const char *path, const char *source)
+{
+    struct runtime_interpreter it = {.language = language};
+    if (runtimes->count == INTERPRETERS_MAX || !str_copy(it.path, sizeof it.path, path) || access(path, X_OK) < 0 || known(runtimes, path))
+        return -1;
+    str_copy(it.source, sizeof it.source, source);
+    if (!str_starts(path, "/usr/")) { /* PREFIX/bin/python3.N */
+        str_copy(it.prefix, sizeof it.prefix, path);
+        for (int i = 0; i < 2; i++) {
+            char *slash = strrchr(it.prefix, '/');
+            if (!slash || slash == it.prefix)
+                return -1;
+            *slash = '\0';
+        }
+    }
+    if (ask_version(&it) < 0)
+        return -1;
+    runtimes->list[runtimes->count++] = it;
+    return 0;
+}
+
+static void scan_bin(struct runtimes *runtimes, const char *prefix, const char *source)
+{
+    CLEANUP(freep) char *bin = str_format("%s/bin", prefix);
+    DIR *dir = opendir(bin);
+    struct dirent *d;
+    while (dir && (d = readdir(dir))) {
+        enum runtime_language language = language_of(d->d_name);
+        CLEANUP(freep) char *path = str_format("%s/%s", bin, d->d_name);
+        if (language != RUNTIME_NONE)
+            (void)add(runtimes, language, path, source);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static void scan_directory(struct runtimes *runtimes, const char *name)
+{
+    scan_bin(runtimes, name, name);
+    DIR *dir = opendir(name);
+    struct dirent *d;
+    while (dir && (d = readdir(dir)))
+        if (d->d_name[0] != '.') {
+            CLEANUP(freep) char *below = str_format("%s/%s", name, d->d_name);
+            scan_bin(runtimes, below, name);
+        }
+    if (dir)
+        closedir(dir);
+}
+
+static enum runtime_language language_of_identifier(const char *name)
+{
+    return str_starts(name, "python") ? RUNTIME_PYTHON
+           : str_starts(name, "nodejs") ? RUNTIME_NODE
+           : str_starts(name, "provided") ? RUNTIME_PROVIDED
+                                           : RUNTIME_OTHER;
+}
+
+static int scan_list(struct runtimes *runtimes, const char *file, struct err *err)
+{
+    CLEANUP(freep) char *text = NULL;
+    int rc = fd_read_file(AT_FDCWD, file, LIST_BYTES_MAX, &text, NULL, err);
+    if (rc < 0)
+        return err->kind == ERR_NOT_FOUND ? 0 : rc;
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char name[64], path[RUNTIME_PATH_MAX];
+        if (line[0] != '#' && sscanf(line, "%63s %255[^\n]", name, path) == 2)
+            (void)add(runtimes, language_of_identifier(name), path, "added");
+    }
+    return 0;
+}
+
+static int by_version(const void *a, const void *b)
+{
+    const struct runtime_interpreter *x = a, *y = b;
+    if (x->language != y->language)
+        return (int)x->language - (int)y->language;
+    return x->major != y->major ? x->major - y->major : x->minor - y->minor;
+}
+
+int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err)
+{
+    struct runtimes *runtimes = calloc(1, sizeof *runtimes);
+    if (!runtimes)
+        return err_set(err, ERR_NO_MEMORY, "no memory for the list of runtimes");
+    int rc = options->extra_file ? scan_list(runtimes, options->extra_file, err) : 0;
+    if (rc < 0) {
+        free(runtimes);
+        return rc;
+    }
+    CLEANUP(freep) char *path = strdup(options->search_path ? options->search_path : "");
+    char *rest = NULL;
+    for (char *dir = strtok_r(path, ":", &rest); dir; dir = strtok_r(NULL, ":", &rest))
+        scan_directory(runtimes, dir);
+    scan_bin(runtimes, "/usr/local", "/usr");
+    scan_bin(runtimes, "/usr", "/usr");
+    qsort(runtimes->list, runtimes->count, sizeof runtimes->list[0], by_version);
+    *ret_runtimes = runtimes;
+    return 0;
+}
+
+void runtimes_free(struct runtimes *runtimes)
+{
+    free(runtimes);
+}
+
+size_t runtimes_count(const struct runtimes *runtimes)
+{
+    return runtimes->count;
+}
+
+const struct runtime_interpreter *runtimes_at(const struct runtimes *runtimes, size_t i)
+{
+    return i < runtimes->count ? &runtimes->list[i] : NULL;
+}
+
+/* ---- matching */
+
+/* The number that distinguishes versions: Python's minor, Node's major. */
+static int version_of(const struct runtime_interpreter *it)
+{
+    return it->language == RUNTIME_PYTHON ? it->minor : it->major;
+}
+
+/* The exact version, else the nearest newer, else the nearest older one. The list is sorted. */
+static const struct runtime_interpreter *nearest(const struct runtimes *runtimes, enum runtime_language language, int want)
+{
+    const struct runtime_interpreter *older = NULL;
+    for (size_t i = 0; i < runtimes->count; i++) {
+        const struct runtime_interpreter *it = &runtimes->list[i];
+        if (it->language != language)
+            continue;
+        if (version_of(it) >= want)
+            return it;
+        older = it;
+    }
+    return older;
+}
+
+static int missing(const char *identifier, enum runtime_language language, struct err *err)
+{
+    if (language == RUNTIME_OTHER)
+        return err_set(err, ERR_NOT_FOUND,
+                       "Stoke has no managed runtime for %s. Package the function with a bootstrap and use provided.al2023", identifier);
+    bool python = language == RUNTIME_PYTHON;
+    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in runtimes.path",
+                   identifier, python ? "Python" : "Node.js", python ? "python3" : "nodejs");
+}
+
+int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match, struct err *err)
+{
+    struct runtime_match match = {.language = language_of_identifier(identifier), .exact = true};
+    if (match.language == RUNTIME_PROVIDED) {
+        *ret_match = match;
+        return 0;
+    }
+    int want = 0;
+    if (match.language == RUNTIME_OTHER)
+        return missing(identifier, match.language, err);
+    if (match.language == RUNTIME_PYTHON ? sscanf(identifier, "python3.%d", &want) != 1 : sscanf(identifier, "nodejs%d", &want) != 1)
+        want = 0; /* python2.7, nodejs: the oldest there is */
+    match.interpreter = nearest(runtimes, match.language, want);
+    if (!match.interpreter)
+        return missing(identifier, match.language, err);
+    match.exact = version_of(match.interpreter) == want;
+    const char *language = match.language == RUNTIME_PYTHON ? "Python" : "Node.js";
+    if (!match.exact && exact_only)
+        return err_set(err, ERR_UNSUPPORTED, "%s is not installed on this host (the nearest is %s %s, and runtimes.exact forbids it)", identifier,
+                       language, match.interpreter->version);
+    if (!match.exact)
+        snprintf(match.note, sizeof match.note, "%.64s runs on %s %s (%.100s)", identifier, language, match.interpreter->version,
+                 match.interpreter->path);
+    *ret_match = match;
+    return 0;
+}
+
+/* ---- adding */
+
+int runtimes_add(const char *extra_file, const char *name, const char *path, struct err *err)
+{
+    enum runtime_language language = language_of_identifier(name);
+    if (language != RUNTIME_PYTHON && language != RUNTIME_NODE)
+        return err_set(err, ERR_INVALID, "\"%.64s\" is no runtime that takes an interpreter: python3.N or nodejsN.x", name);
+    if (path[0] != '/' || strlen(path) >= RUNTIME_PATH_MAX || strpbrk(path, "\n:,\\") || strpbrk(name, " \t\n"))
+        return err_set(err, ERR_INVALID, "\"%.200s\" is no absolute path of an interpreter (without ':', ',' or '\\')", path);
+    CLEANUP(freep) struct runtimes *probe = calloc(1, sizeof *probe);
+    if (!probe)
+        return err_set(err, ERR_NO_MEMORY, "no memory");
+    if (add(probe, language, path, "added") < 0)
+        return err_set(err, ERR_INVALID, "%s does not answer as %s", path, language == RUNTIME_PYTHON ? "a Python 3 interpreter" : "Node.js");
+    CLEANUP(fd_closep) int fd = open(extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, "opening %s", extra_file);
+    CLEANUP(freep) char *line = str_format("%s %s\n", name, path);
+    int rc = fd_write_all(fd, line, strlen(line), err);
+    if (rc == 0 && fsync(fd) < 0)
+        rc = err_errno(err, "fsync of %s", extra_file);
+    return rc;
+}
