@@ -43,7 +43,17 @@ static char *default_path(const struct identity *identity)
     return str_format("%s/.local/share/stoke", home != NULL ? home : "");
 }
 
-/* Whether there is nothing but what a daemon of ours leaves. */
+/* What may be in a data directory before its first start: the SDKs that were fetched for it, the root of a file system of
+ * its own, what a daemon of ours left. */
+static bool is_known(const char *name)
+{
+    static const char *const known[] = {".", "..", "lost+found", "sdk", "sandbox", "runtimes.list", LOCK_NAME};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(name, known[i]))
+            return true;
+    return false;
+}
+
 static bool is_empty_or_ours(int dirfd)
 {
     bool empty = true;
@@ -57,7 +67,7 @@ static bool is_empty_or_ours(int dirfd)
         return false;
     }
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
-        if (!str_eq(entry->d_name, ".") && !str_eq(entry->d_name, ".."))
+        if (!is_known(entry->d_name))
             empty = false;
     closedir(dir);
     return empty;
