@@ -1,0 +1,77 @@
+// Makes the process the function's: its environment and working directory, and the decision whether Node has to start anew
+// because something must be there when a process starts.
+import fs from 'node:fs';
+import module, {createRequire} from 'node:module';
+import v8 from 'node:v8';
+
+import {InvalidEntrypoint} from './errors.mjs';
+
+export const TASK = '/var/task';
+
+// What Node, V8, libuv, libc or the loader read once, at their start.
+const START_NAMES = new Set([
+    'AWS_LAMBDA_EXEC_WRAPPER', 'GLIBC_TUNABLES', 'LD_AUDIT', 'LD_PRELOAD', 'NODE_COMPILE_CACHE', 'NODE_DEBUG',
+    'NODE_DEBUG_NATIVE', 'NODE_EXTRA_CA_CERTS', 'NODE_ICU_DATA', 'NODE_NO_WARNINGS', 'NODE_OPTIONS', 'NODE_PENDING_DEPRECATION',
+    'NODE_PRESERVE_SYMLINKS', 'NODE_REDIRECT_WARNINGS', 'NODE_USE_ENV_PROXY', 'NODE_USE_SYSTEM_CA', 'NODE_V8_COVERAGE',
+    'UV_THREADPOOL_SIZE', 'UV_USE_IO_URING',
+]);
+const SMALL_MB = 512;
+const GROWTH_PERCENT = 30;
+
+function hasLibraries(directory) {
+    try {
+        return fs.readdirSync(directory).some((name) => name.startsWith('lib') && name.includes('.so'));
+    } catch {
+        return false;
+    }
+}
+
+// LD_LIBRARY_PATH, too, is read at the start: shared libraries in the function's own directories count.
+export function needsExec(env) {
+    for (const name in env)
+        if (START_NAMES.has(name) || name.startsWith('MALLOC_'))
+            return true;
+    return (env.LD_LIBRARY_PATH || '').split(':').some((directory) =>
+        (directory === TASK || directory.startsWith(`${TASK}/`) || directory.startsWith('/opt')) && hasLibraries(directory));
+}
+
+export function setEnvironment(env) {
+    for (const name of Object.keys(process.env))
+        if (!(name in env))
+            delete process.env[name];
+    Object.assign(process.env, env);
+}
+
+// Replaces the process by WRAPPER node index.mjs, in the environment that is set. Returns only by throwing.
+export function execAgain() {
+    try {
+        createRequire(import.meta.url)('./exec.node');
+    } catch (error) {
+        throw new InvalidEntrypoint(error.message);
+    }
+}
+
+// V8 takes its limits from the host's memory when it starts. In a small function the heap shall not wait for garbage to pile up.
+function boundHeap(memoryMb) {
+    if (memoryMb <= SMALL_MB)
+        v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+}
+
+export function apply() {
+    try {
+        process.chdir(TASK);
+    } catch {
+        // loading the handler says what is missing
+    }
+    module.Module._initPaths(); // NODE_PATH is new
+    boundHeap(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
+}
+
+export function parse(fields) {
+    const env = {};
+    for (const field of fields) {
+        const at = field.indexOf('=');
+        env[field.slice(0, at)] = field.slice(at + 1);
+    }
+    return env;
+}

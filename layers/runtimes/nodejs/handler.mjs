@@ -1,0 +1,125 @@
+// From a handler's name to the function it names, tried in the order of Lambda's Node runtime: a file without extension, .js,
+// .mjs, .cjs, then Node's own resolution.
+import fs from 'node:fs';
+import module, {createRequire} from 'node:module';
+import path from 'node:path';
+import {pathToFileURL} from 'node:url';
+
+import {explain, HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError} from './errors.mjs';
+
+const require = createRequire(import.meta.url);
+const NAME = /^([^.]*)\.(.*)$/;
+
+// A directory counts when Node finds a module in it.
+function canRequire(file) {
+    try {
+        return fs.existsSync(file) && require.resolve(file) !== '';
+    } catch {
+        return false;
+    }
+}
+
+export function forget(file) {
+    delete require.cache[file];
+}
+
+function requireIfThere(file) {
+    return fs.existsSync(file) ? require(file) : undefined;
+}
+
+// A package that the directory's own node_modules lack may be in NODE_PATH: Lambda's Node looks there for ES modules, too.
+async function importFile(file) {
+    const url = pathToFileURL(file).href;
+    try {
+        return await import(url);
+    } catch (error) {
+        if (error?.code !== 'ERR_MODULE_NOT_FOUND' || module.registerHooks || !module.register)
+            throw error;
+        // This Node has no hooks in the main thread. Those in a thread of their own are expensive, so they come when needed.
+        module.register('./resolve.mjs', import.meta.url, {data: {paths: module.globalPaths}});
+        return await import(`${url}?node-path`);
+    }
+}
+
+async function importIfThere(file) {
+    return fs.existsSync(file) ? importFile(file) : undefined;
+}
+
+// Whether a .js file there is an ES module, by the nearest package.json.
+function isModuleFolder(folder) {
+    if (folder.endsWith('/node_modules'))
+        return false;
+    const file = path.join(folder, 'package.json');
+    if (fs.existsSync(file)) {
+        try {
+            return JSON.parse(fs.readFileSync(file, 'utf8'))?.type === 'module';
+        } catch (error) {
+            console.warn(`${file} cannot be read, it will be ignored for ES module detection purposes.`, error);
+            return false;
+        }
+    }
+    return folder !== '/' && isModuleFolder(path.resolve(folder, '..'));
+}
+
+async function loadModule(root, folder, name) {
+    const file = path.resolve(root, folder, name);
+    const isModule = fs.existsSync(file + '.js') && isModuleFolder(path.dirname(file));
+    if (!isModule && canRequire(file))
+        return require(file);
+    const found = (isModule ? await importFile(file + '.js') : requireIfThere(file + '.js')) ||
+        await importIfThere(file + '.mjs') || requireIfThere(file + '.cjs');
+    return found || require(require.resolve(name, {paths: [root, path.resolve(root, folder)]}));
+}
+
+async function loadExports(root, folder, name) {
+    try {
+        return await loadModule(root, folder, name);
+    } catch (error) {
+        explain(error);
+        if (error instanceof SyntaxError)
+            throw new UserCodeSyntaxError(error);
+        if (error?.code === 'MODULE_NOT_FOUND')
+            throw new ImportModuleError(error);
+        throw error;
+    }
+}
+
+// ES modules find layers and the SDK as require() does.
+export function resolveFromNodePath() {
+    module.registerHooks?.({
+        resolve(specifier, context, next) {
+            try {
+                return next(specifier, context);
+            } catch (error) {
+                if (error?.code !== 'ERR_MODULE_NOT_FOUND' || /^(\.|\/|file:|node:|data:)/.test(specifier))
+                    throw error;
+                for (const directory of module.globalPaths) {
+                    try {
+                        return next(specifier, {...context, parentURL: pathToFileURL(path.join(directory, '..', 'x')).href});
+                    } catch {
+                        continue;
+                    }
+                }
+                throw error;
+            }
+        },
+    });
+}
+
+// The function that handler ("dir/file.export.nested") names in root.
+export async function load(root, handler) {
+    if (handler.includes('..'))
+        throw new MalformedHandlerName(`'${handler}' is not a valid handler name. Use absolute paths when specifying root ` +
+            'directories in handler names.');
+    const base = path.basename(handler);
+    const match = NAME.exec(base);
+    if (!match)
+        throw new MalformedHandlerName('Bad handler');
+    const exported = await loadExports(root, handler.slice(0, handler.indexOf(base)), match[1]);
+    const found = match[2].split('.').reduce((value, key) => value && value[key], exported);
+    if (!found)
+        throw new HandlerNotFound(`${handler} is undefined or not exported`);
+    if (typeof found !== 'function')
+        throw new HandlerNotFound(`${handler} is not a function`);
+    return found;
+}

@@ -1,0 +1,6 @@
+// The entry of a worker that was exec'd again: START and GO are past, the environment is the function's already.
+import {apply, TASK} from './environment.mjs';
+import {run} from './worker.mjs';
+
+apply();
+await run(TASK);

@@ -1,0 +1,179 @@
+// Loads the handler and answers events one after the other, until the channel ends. Between invocations the process blocks in
+// a read; during one it is the event loop alone that decides, so that timers and input run, and an empty loop is noticed.
+import fs from 'node:fs';
+import path from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+import * as channel from './channel.mjs';
+import {afterwards, callbackContext, describe, emptyLoop, waitingContext} from './context.mjs';
+import {explain, toReply, UnhandledPromiseRejection} from './errors.mjs';
+import {forget, load, resolveFromNodePath} from './handler.mjs';
+import {logError, patchConsole, setCurrent} from './logging.mjs';
+import {installGlobal, isStreaming, responseStream} from './streaming.mjs';
+
+const CONTENT_JSON = 'application/json';
+const EXIT_REJECTION = 128, EXIT_EXCEPTION = 129;
+
+let phase = 'init'; // then 'running' an event or 'idle'
+let requestId;
+let invoke;
+let out = channel.FD;
+let goOn = scheduleNext; // what follows an answered event
+
+function stringify(value) {
+    let text;
+    try {
+        text = JSON.stringify(value === undefined ? null : value);
+    } catch {
+        throw new Error('Unable to stringify response body');
+    }
+    return text ?? 'null'; // a function or a symbol
+}
+
+function respond(contentType, body) {
+    phase = 'idle';
+    channel.send(out, channel.RESPONSE, [requestId, contentType], body);
+}
+
+function succeed(result) {
+    respond(CONTENT_JSON, stringify(result));
+    goOn();
+}
+
+function reportError(error) {
+    const reply = toReply(explain(error));
+    if (phase === 'init')
+        channel.send(out, channel.INIT_ERROR, [reply.errorType], stringify(reply));
+    else if (phase === 'running')
+        channel.send(out, channel.ERROR, [requestId, reply.errorType], stringify(reply));
+    phase = 'idle';
+}
+
+function fail(error) {
+    logError('Invoke Error', explain(error));
+    reportError(error);
+    goOn();
+}
+
+const isPromise = (value) => typeof value?.then === 'function';
+
+function invokePlain(handler, event, body) {
+    const [callback, context, markAnswered] = callbackContext(succeed, fail);
+    emptyLoop.set(() => { // neither a promise nor the callback, and nothing left to wait for
+        emptyLoop.reset();
+        markAnswered();
+        succeed(null);
+    });
+    try {
+        const result = handler(JSON.parse(body), describe(context, event), callback);
+        if (isPromise(result))
+            result.then(context.succeed, context.fail).catch(context.fail);
+    } catch (error) {
+        callback(error);
+    }
+}
+
+async function awaitStream(handler, event, body, context, stream) {
+    const promise = handler(JSON.parse(body), stream, context);
+    if (!isPromise(promise))
+        throw 'Streaming does not support non-async handlers.';
+    if (await promise !== undefined)
+        console.warn('Streaming handlers ignore return values.');
+    if (!stream.writableFinished)
+        await new Promise((resolve, reject) => {
+            stream.once('finish', resolve).once('error', reject);
+            emptyLoop.set(() => {
+                emptyLoop.reset();
+                reject('Response stream is not finished.');
+            });
+        });
+}
+
+function invokeStreaming(handler, event, body) {
+    const stream = responseStream(handler), context = waitingContext();
+    let error;
+    stream.on('error', (problem) => { error ??= problem; });
+    emptyLoop.set(() => {
+        emptyLoop.reset();
+        fail('Response stream is not finished.');
+    });
+    awaitStream(handler, event, body, describe(context, event), stream).then(() => {
+        if (error)
+            throw error;
+        respond(stream.contentType, stream.body());
+        afterwards(context, goOn);
+    }).catch((problem) => {
+        emptyLoop.reset();
+        fail(problem);
+    });
+}
+
+function begin(frame) {
+    const [id, deadline, arn, traceId, clientContext, cognito, tenantId] = frame.fields;
+    requestId = id;
+    phase = 'running';
+    setCurrent(id, tenantId || undefined);
+    const event = {requestId: id, deadlineMs: Number(deadline), arn, traceId, clientContext, cognito, tenantId};
+    invoke(event, frame.body.toString('utf8'));
+}
+
+function next() {
+    const frame = channel.receive(channel.FD);
+    if (frame === null)
+        process.exit(0); // the room is over
+    if (frame.type !== channel.INVOKE)
+        throw new Error(`a frame of type ${frame.type} instead of an event`);
+    setImmediate(begin, frame); // what happened to sockets and timers meanwhile comes first
+}
+
+function scheduleNext() {
+    setImmediate(next);
+}
+
+function die(title, error, status) {
+    logError(title, explain(error));
+    reportError(error);
+    process.exit(status);
+}
+
+// An event from end to end, with a handler of ours and nobody to hear the answer. Leaves no trace.
+export async function rehearse() {
+    const methods = {...console}, root = path.dirname(fileURLToPath(import.meta.url));
+    const nowhere = fs.openSync('/dev/null', 'w');
+    const fields = ['rehearsal', '0', 'arn', '', '', '', ''];
+    patchConsole(nowhere);
+    out = nowhere;
+    invoke = invokePlain.bind(null, await load(root, 'rehearsal.handler'));
+    await new Promise((resolve) => {
+        goOn = resolve;
+        setImmediate(begin, {fields, body: Buffer.from('{"rehearsal":[1,2.5,null,"é"]}')});
+    });
+    goOn = scheduleNext;
+    out = channel.FD;
+    phase = 'init';
+    setCurrent(undefined, undefined);
+    Object.assign(console, methods);
+    fs.closeSync(nowhere);
+    forget(path.join(root, 'rehearsal.cjs'));
+}
+
+// From a process that is the function's to the end of its life.
+export async function run(root) {
+    patchConsole();
+    process.on('uncaughtException', (error) => die('Uncaught Exception', error, EXIT_EXCEPTION));
+    process.on('unhandledRejection', (reason, promise) =>
+        die('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), EXIT_REJECTION));
+    installGlobal();
+    resolveFromNodePath();
+    let handler, streaming;
+    try {
+        handler = await load(root, process.env._HANDLER || '');
+        streaming = isStreaming(handler);
+    } catch (error) {
+        die('Uncaught Exception', error, EXIT_EXCEPTION);
+    }
+    invoke = (streaming ? invokeStreaming : invokePlain).bind(null, handler);
+    phase = 'idle';
+    channel.send(out, channel.READY, []);
+    scheduleNext();
+}
