@@ -131,7 +131,8 @@ def main():
             finding(name, 1, "an unfinished mark")
         if name.startswith(("lib/", "host/", "sandbox/", "layers/", "runtime-api/", "cli/")):
             folder = str(pathlib.PurePath(name).parent)
-            modules.setdefault(folder, set()).add(pathlib.PurePath(name).stem)
+            if name.endswith(".c"):
+                modules.setdefault(folder, set()).add(pathlib.PurePath(name).stem)
             if name.endswith(".h") and ".bpf." not in name and not name.endswith(".skel.h"):
                 headers.append(name)
     for folder, names in sorted(modules.items()):
