@@ -1,0 +1,261 @@
+/* The monitor: one loop of "start a spawner, hand its socket to stoked, wait, sweep". */
+#include "sandbox/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "lib/base/strutil.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/rootless.h"
+#include "sandbox/spawner.h"
+#include "sandbox/tmpdisk.h"
+#include "sandbox/uid_range.h"
+
+#define LOCK_US_MAX (15 * 1000000) /* a predecessor on this data may still be sweeping */
+#define SHORT_LIFE_US 1000000      /* a spawner that lived less counts as failed */
+#define FAILURES_MAX 8             /* so many in a row end the monitor */
+#define PAUSE_MS_MAX 500
+
+struct monitor {
+    const struct monitor_options *options;
+    struct spawner_options spawner;
+    char *own_dir, *tmp_dir, *zygote_path, *missing;
+    int lock, uid_lock, signals;
+    int alive[2]; /* we hold the write end; the spawner reads its end as ours */
+};
+
+static void say_failed(const struct err *err)
+{
+    char text[1 + ERR_MSG_MAX];
+    struct err ignored;
+    int len = snprintf(text, sizeof text, "%c%s", MONITOR_FAILED, err->msg);
+    log_error("monitor", "error=\"%s\"", err->msg);
+    if (fd_send(MONITOR_SOCKET_FD, text, (size_t)len, NULL, 0, &ignored) < 0)
+        return; /* stoked is gone too */
+}
+
+/* ---- preparing ---- */
+
+static int lock_data(struct monitor *monitor, struct err *err)
+{
+    CLEANUP(freep) char *path = str_format("%s/lock", monitor->own_dir);
+    int64_t deadline = clock_mono_us() + LOCK_US_MAX;
+    if (mkdir(monitor->own_dir, 0755) < 0 && errno != EEXIST)
+        return err_errno(err, "making %s", monitor->own_dir);
+    if (mkdir(monitor->tmp_dir, 0700) < 0 && errno != EEXIST)
+        return err_errno(err, "making %s", monitor->tmp_dir);
+    monitor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (monitor->lock < 0)
+        return err_errno(err, "opening %s", path);
+    while (flock(monitor->lock, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return err_errno(err, "locking %s", path);
+        if (clock_mono_us() > deadline)
+            return err_set(err, ERR_CONFLICT, "another daemon's sandboxes use %s", monitor->own_dir);
+        usleep(20000);
+    }
+    return 0;
+}
+
+/* Unique uids need root. Where the range cannot be reserved, say so and go on with the first one. */
+static void choose_uids(struct monitor *monitor)
+{
+    struct err err;
+    struct spawner_options *spawner = &monitor->spawner;
+    if (spawner->rootless) {
+        rootless_describe(spawner, &monitor->missing);
+        spawner->missing = monitor->missing;
+        return;
+    }
+    spawner->unique_uids = true;
+    spawner->uid_base = monitor->options->uid_base;
+    if (spawner->uid_base)
+        return;
+    if (uid_range_take(UID_RANGE_DIR, &spawner->uid_base, &monitor->uid_lock, &err) < 0) {
+        spawner->uid_base = UID_RANGE_FIRST;
+        spawner->unique_uids = false;
+        monitor->missing = str_format("User ids of sandboxes are shared with other daemons of this host: %s.", err.msg);
+        spawner->missing = monitor->missing;
+    }
+}
+
+static void raise_limit(int what)
+{
+    struct rlimit limit, all = {RLIM_INFINITY, RLIM_INFINITY};
+    if (what != RLIMIT_NOFILE && setrlimit(what, &all) == 0)
+        return;
+    if (getrlimit(what, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(what, &limit) < 0)
+            log_warn("monitor.limit", "limit=%d error=\"%s\"", what, strerror(errno));
+    }
+}
+
+static int prepare_signals(struct monitor *monitor, struct err *err)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    monitor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return monitor->signals < 0 ? err_errno(err, "signalfd") : 0;
+}
+
+static int find_zygote(struct monitor *monitor, struct err *err)
+{
+    char self[512];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0)
+        return err_errno(err, "reading /proc/self/exe");
+    self[n] = '\0';
+    char *slash = strrchr(self, '/');
+    monitor->zygote_path = str_format("%.*s/stoke-zygote", (int)(slash - self), self);
+    monitor->spawner.zygote_path = monitor->zygote_path;
+    return 0;
+}
+
+static void sweep(struct monitor *monitor, bool last)
+{
+    cgroup_sweep(monitor->spawner.cgroups, last);
+    tmpdisk_sweep(monitor->tmp_dir);
+}
+
+static int prepare(struct monitor *monitor, struct err *err)
+{
+    const struct monitor_options *options = monitor->options;
+    monitor->own_dir = str_format("%s/%s", options->data_dir, SPAWNER_DIR);
+    monitor->tmp_dir = str_format("%s/tmp", monitor->own_dir);
+    monitor->spawner.data_dir = options->data_dir;
+    monitor->spawner.missing = "";
+    raise_limit(RLIMIT_NOFILE);
+    raise_limit(RLIMIT_SIGPENDING); /* the owner of a user namespace pays for all rooms in it */
+    raise_limit(RLIMIT_MEMLOCK);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (pipe2(monitor->alive, O_CLOEXEC) < 0)
+        return err_errno(err, "pipe2");
+    int rc = prepare_signals(monitor, err);
+    if (rc == 0)
+        rc = find_zygote(monitor, err);
+    if (rc == 0)
+        rc = lock_data(monitor, err);
+    if (rc < 0)
+        return rc;
+    choose_uids(monitor);
+    rc = cgroup_open(options->cgroup_name, &monitor->spawner.cgroups, err);
+    if (rc == 0)
+        sweep(monitor, false);
+    return rc;
+}
+
+/* ---- the spawner's life ---- */
+
+static void child(struct monitor *monitor, int sock)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(monitor->alive[1]);
+    close(monitor->signals);
+    close(MONITOR_SOCKET_FD);
+    monitor->spawner.alive = monitor->alive[0];
+    monitor->spawner.sock = sock;
+    spawner_run(&monitor->spawner);
+}
+
+static int start_spawner(struct monitor *monitor, pid_t *ret_pid, struct err *err)
+{
+    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
+    const char text = MONITOR_SPAWNER;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_errno(err, "making the spawner's socket");
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0) {
+        close(pair[0]);
+        child(monitor, pair[1]);
+    }
+    int rc = pid < 0 ? err_errno(err, "cloning the spawner") : fd_send(MONITOR_SOCKET_FD, &text, 1, &pair[0], 1, err);
+    close(pair[0]);
+    close(pair[1]);
+    if (pid > 0)
+        *ret_pid = pid;
+    return rc;
+}
+
+/* True when it is time to end: stoked is gone, or a signal says so. False: the spawner is dead. */
+static bool watch(struct monitor *monitor, pid_t spawner)
+{
+    struct pollfd fds[2] = {{.fd = MONITOR_SOCKET_FD, .events = POLLIN}, {.fd = monitor->signals, .events = POLLIN}};
+    for (;;) {
+        struct signalfd_siginfo info;
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return true;
+        if (fds[0].revents) /* stoked says nothing: it is its end */
+            return true;
+        while (read(monitor->signals, &info, sizeof info) == sizeof info)
+            if (info.ssi_signo != SIGCHLD)
+                return true;
+        if (waitpid(spawner, NULL, WNOHANG) == spawner)
+            return false;
+    }
+}
+
+static int serve(struct monitor *monitor, struct err *err)
+{
+    unsigned failures = 0;
+    for (;;) {
+        pid_t pid = -1;
+        int64_t began = clock_mono_us();
+        int rc = start_spawner(monitor, &pid, err);
+        bool over = rc < 0 || watch(monitor, pid);
+        if (over && pid > 0) {
+            kill(pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+        }
+        sweep(monitor, over);
+        if (over)
+            return rc;
+        log_warn("monitor.spawner_died", "pid=%d lived_ms=%lld", pid, (long long)(clock_mono_us() - began) / 1000);
+        failures = clock_mono_us() - began < SHORT_LIFE_US ? failures + 1 : 0;
+        if (failures >= FAILURES_MAX)
+            return err_set(err, ERR_UNAVAILABLE, "the spawner died %u times in a row right after its start", failures);
+        if (failures > 1 && poll(&(struct pollfd){.fd = MONITOR_SOCKET_FD, .events = POLLIN}, 1, PAUSE_MS_MAX) > 0)
+            return 0;
+    }
+}
+
+int monitor_run(const struct monitor_options *options)
+{
+    struct monitor monitor = {.options = options, .lock = -1, .uid_lock = -1, .signals = -1, .alive = {-1, -1}};
+    struct err err = {0};
+    int rc = rootless_enter(&monitor.spawner, &err); /* does not return where it had to start this program again */
+    if (rc == 0)
+        rc = prepare(&monitor, &err);
+    if (rc == 0)
+        rc = serve(&monitor, &err);
+    if (rc < 0)
+        say_failed(&err);
+    cgroup_close(monitor.spawner.cgroups);
+    return rc < 0;
+}

@@ -1,0 +1,21 @@
+/* The monitor: starts the spawner as pid 1 of a pid namespace of its own, starts it again when it dies, and sweeps what a dead
+ * one left. One thread, no loop; it does nothing else. */
+#pragma once
+
+#include <stdint.h>
+
+#define MONITOR_SOCKET_FD 3 /* SEQPACKET to stoked; its end is the monitor's end */
+
+/* monitor -> stoked: one byte, with one descriptor or a text. */
+enum monitor_said {
+    MONITOR_SPAWNER = 'S', /* and the socket of a new spawner */
+    MONITOR_FAILED = 'F',  /* and why, up to the end of the message; the monitor ends */
+};
+
+struct monitor_options {
+    const char *data_dir, *cgroup_name;
+    uint32_t uid_base; /* 0: choose */
+};
+
+/* Returns the exit status. */
+int monitor_run(const struct monitor_options *options);

@@ -1,0 +1,443 @@
+/* A room and its worker: its states, and what the world does to it.
+ *
+ *   FURNISHING --pid 1 ready--> ENTERING --sealed, attested--> BLANK --assign--> LIVE
+ *                                  ^                             |                |
+ *                                  |                             +-- worker ends -+--> EMPTY
+ *                                  +---- all gone ---- CLEARING <---- RESET ------+-----+
+ *
+ *   any --KILL, failure, end of pid 1--> DYING --all reaped, control group removed--> ROOM_DEAD
+ *
+ * FURNISHING, ENTERING, CLEARING and DYING have deadlines; the other states last as long as stoked wants. */
+#include "sandbox/room.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "sandbox/room_look.h"
+#include "sandbox/sandbox_init.h"
+#include "sandbox/sandbox_run.h"
+#include "sandbox/tmpdisk.h"
+#include "sandbox/zygote.h"
+#include "sandbox/zygotes.h"
+
+#define FURNISH_US_MAX (5 * 1000000)
+#define ENTER_US_MAX (10 * 1000000)
+#define CLEAR_US_MAX (5 * 1000000)
+#define AGAIN_US 2000              /* between two looks whether the last task is gone */
+#define AGAIN_US_SLOW (100 * 1000) /* when that takes long */
+#define DIE_US_SOON (5 * 1000000)
+
+static const bool allowed[ROOM_STATES][ROOM_STATES] = {
+    [ROOM_FURNISHING] = {[ROOM_ENTERING] = true, [ROOM_DYING] = true},
+    [ROOM_ENTERING] = {[ROOM_BLANK] = true, [ROOM_DYING] = true},
+    [ROOM_BLANK] = {[ROOM_LIVE] = true, [ROOM_EMPTY] = true, [ROOM_CLEARING] = true, [ROOM_DYING] = true},
+    [ROOM_LIVE] = {[ROOM_EMPTY] = true, [ROOM_CLEARING] = true, [ROOM_DYING] = true},
+    [ROOM_EMPTY] = {[ROOM_CLEARING] = true, [ROOM_DYING] = true},
+    [ROOM_CLEARING] = {[ROOM_ENTERING] = true, [ROOM_DYING] = true},
+};
+
+static void take_down(struct room *room);
+static void try_bury(struct room *room);
+
+void room_set_state(struct room *room, enum room_state state)
+{
+    assert(allowed[room->state][state]);
+    room->state = state;
+    loop_timer_cancel(room->spawner->loop, &room->timer);
+    int64_t now = clock_mono_us();
+    if (state == ROOM_ENTERING)
+        loop_timer_set(room->spawner->loop, &room->timer, now + ENTER_US_MAX);
+    else if (state == ROOM_CLEARING)
+        room->give_up_us = now + CLEAR_US_MAX;
+    else if (state == ROOM_DYING)
+        room->give_up_us = now + DIE_US_SOON;
+}
+
+struct room *room_find(struct spawner *spawner, uint32_t id)
+{
+    struct room *room;
+    HASH_FIND(hh, spawner->rooms, &id, sizeof id, room);
+    return room;
+}
+
+void room_fail(struct room *room, const char *stage, const struct err *err)
+{
+    if (room->state == ROOM_DYING)
+        return;
+    spawner_send_failure(room->spawner, SPAWN_ROOM_FAILED, room->id, stage, err);
+    room->quiet = true;
+    take_down(room);
+}
+
+/* ---- what its members report ---- */
+
+static void close_worker(struct room *room)
+{
+    loop_remove(STEAL(room->control_watch));
+    fd_closep(&room->control);
+    fd_closep(&room->worker_ends[0]);
+    fd_closep(&room->worker_ends[1]);
+    fd_closep(&room->ready[SPAWN_FD_CHANNEL]);
+    fd_closep(&room->ready[SPAWN_FD_LOG]);
+    room->sealed = false;
+}
+
+/* A blank is ready when the zygote told us who the worker is, the worker says it is sealed, and what we see agrees. */
+static void welcome(struct room *room)
+{
+    struct err err;
+    if (room->state != ROOM_ENTERING || !room->sealed || !room->worker.pid)
+        return;
+    if (sandbox_run_attest(room, &err) < 0) {
+        room_fail(room, "attest", &err);
+        return;
+    }
+    struct spawn_msg msg = {.op = SPAWN_ROOM_READY, .room_id = room->id, .ready.pid = room->worker.pid,
+                            .ready.booted_us = (uint32_t)(clock_mono_us() - room->began_us)};
+    size_t n = room->was_reset ? SPAWN_FD_RUNTIME : SPAWN_FD_COUNT;
+    room_set_state(room, ROOM_BLANK);
+    spawner_send(room->spawner, &msg, room->ready, n);
+    for (size_t i = 0; i < n; i++)
+        room->ready[i] = -1;
+}
+
+static void on_worker_exited(void *arg, int wait_status, uint64_t peak_bytes);
+
+void room_worker_born(struct room *room, pid_t pid)
+{
+    room->ordered = false;
+    if (room->worker.pid || pid <= 1 || (room->state != ROOM_ENTERING && room->state != ROOM_DYING))
+        return; /* a zygote that says more than it was asked */
+    spawner_adopt(room->spawner, &room->worker, pid);
+    if (room->state == ROOM_DYING)
+        try_bury(room);
+    else
+        welcome(room);
+}
+
+void room_worker_failed(struct room *room, const char *stage, int code)
+{
+    struct err err = {.kind = ERR_UNAVAILABLE, .code = code};
+    room->ordered = false;
+    snprintf(err.msg, sizeof err.msg, "the worker could not be made");
+    if (room->state == ROOM_ENTERING)
+        room_fail(room, stage, &err);
+    else if (room->state == ROOM_DYING)
+        try_bury(room);
+}
+
+void room_lose_zygote(struct room *room)
+{
+    struct zygote *zygote = room->zygote;
+    if (room->order_waits)
+        TAILQ_REMOVE(&zygote->waiting, room, order_link);
+    room->order_waits = false;
+    TAILQ_REMOVE(&zygote->rooms, room, zygote_link);
+    room->zygote = NULL;
+    bool interrupted = room->ordered || room->state == ROOM_FURNISHING || (room->state == ROOM_ENTERING && !room->worker.pid);
+    room->ordered = false;
+    if (interrupted && room->state != ROOM_DYING) {
+        struct err err = {.kind = ERR_UNAVAILABLE, .code = EOWNERDEAD, .msg = "its zygote ended"};
+        room_fail(room, "zygote", &err);
+    } else if (room->state == ROOM_DYING) {
+        try_bury(room);
+    }
+}
+
+/* SEALED, or the report of a worker that could not seal itself. */
+static void read_control(struct room *room)
+{
+    union {
+        struct zygote_report report;
+        char text[sizeof(struct zygote_report)];
+    } said;
+    struct err err;
+    int fds[FD_PASS_MAX];
+    size_t nfds = 0;
+    ssize_t n = fd_recv(room->control, &said, sizeof said, fds, &nfds, &err);
+    if (n < 0 && err.code == EAGAIN)
+        return;
+    for (size_t i = 0; n > 0 && i < nfds; i++)
+        close(fds[i]);
+    if (n == (ssize_t)strlen(ZYGOTE_SEALED) && memcmp(said.text, ZYGOTE_SEALED, (size_t)n) == 0 && !room->sealed) {
+        room->sealed = true;
+        welcome(room);
+        return;
+    }
+    loop_remove(STEAL(room->control_watch)); /* its end, or nonsense: the exit follows, or the deadline */
+    if (n == sizeof said.report && room->state == ROOM_ENTERING) {
+        said.report.stage[STAGE_BYTES - 1] = '\0';
+        room_worker_failed(room, said.report.stage, said.report.code);
+    }
+}
+
+static void on_control(void *arg, uint32_t events)
+{
+    (void)events;
+    read_control(arg);
+}
+
+int room_watch_control(struct room *room, struct err *err)
+{
+    int rc = fd_set_nonblock(room->control, true, err);
+    if (rc < 0)
+        return rc;
+    return loop_add(room->spawner->loop, room->control, EPOLLIN, on_control, room, &room->control_watch, err);
+}
+
+static void on_worker_exited(void *arg, int wait_status, uint64_t peak_bytes)
+{
+    struct room *room = arg;
+    if (peak_bytes > room->peak)
+        room->peak = peak_bytes;
+    switch (room->state) {
+    case ROOM_ENTERING:
+        if (room->control_watch)
+            read_control(room); /* it may have said why */
+        if (room->state == ROOM_ENTERING)
+            room_worker_failed(room, WIFSIGNALED(wait_status) ? "worker killed" : "worker exited",
+                               WIFSIGNALED(wait_status) ? EOWNERDEAD : ECHILD);
+        break;
+    case ROOM_BLANK:
+    case ROOM_LIVE: {
+        struct spawn_msg msg = {.op = SPAWN_ROOM_EXITED, .room_id = room->id, .exited.wait_status = wait_status};
+        room_look(room);
+        msg.exited.stats = room->last;
+        room_set_state(room, ROOM_EMPTY);
+        spawner_send(room->spawner, &msg, NULL, 0);
+        break;
+    }
+    case ROOM_DYING:
+        try_bury(room);
+        break;
+    default:
+        break; /* CLEARING looks by itself */
+    }
+}
+
+/* pid 1 reports on its set-up. */
+static void on_init(void *arg, uint32_t events)
+{
+    struct room *room = arg;
+    struct zygote_report report;
+    struct err err;
+    int fds[FD_PASS_MAX];
+    size_t nfds = 0;
+    const char *stage = "init";
+    (void)events;
+    ssize_t n = fd_recv(room->init_sock, &report, sizeof report, fds, &nfds, &err);
+    if (n < 0 && err.code == EAGAIN)
+        return;
+    loop_remove(STEAL(room->init_watch));
+    fd_closep(&room->init_sock);
+    if (n == sizeof report && report.said == ZYGOTE_READY && nfds == SANDBOX_LISTENERS) {
+        room->ready[SPAWN_FD_RUNTIME] = fds[0];
+        room->ready[SPAWN_FD_ENDPOINT] = fds[1];
+        if (!room->zygote)
+            err_set(&err, ERR_UNAVAILABLE, "its zygote ended");
+        else if (sandbox_run_invite(room, &stage, &err) == 0) {
+            room_set_state(room, ROOM_ENTERING);
+            zygote_order_room(room->zygote, room);
+            return;
+        }
+    } else {
+        for (size_t i = 0; n > 0 && i < nfds; i++)
+            close(fds[i]);
+        bool told = n == sizeof report && report.said == ZYGOTE_FAILED;
+        err_set(&err, ERR_UNAVAILABLE, "pid 1 of the room failed");
+        err.code = told ? report.code : ECHILD;
+        report.stage[sizeof report.stage - 1] = '\0';
+        if (told)
+            stage = report.stage;
+    }
+    room_fail(room, stage, &err);
+}
+
+static void on_init_exited(void *arg, int wait_status, uint64_t peak_bytes)
+{
+    struct room *room = arg;
+    (void)wait_status;
+    (void)peak_bytes;
+    if (room->state == ROOM_FURNISHING && room->init_watch) {
+        on_init(room, EPOLLIN); /* why */
+    } else if (room->state != ROOM_DYING) {
+        room_look(room);
+        take_down(room);
+    }
+    if (room->worker.pid && !room->ordered) /* with pid 1 reaped nobody of its namespace is left: it was no child of ours */
+        spawner_disown(room->spawner, &room->worker);
+    try_bury(room);
+}
+
+/* ---- making, resetting ---- */
+
+static void clear_further(struct room *room);
+
+static void on_timer(void *arg)
+{
+    struct room *room = arg;
+    struct err err = {.kind = ERR_TIMEOUT, .code = ETIMEDOUT, .msg = "it took too long"};
+    if (room->state == ROOM_DYING)
+        try_bury(room);
+    else if (room->state == ROOM_CLEARING && clock_mono_us() < room->give_up_us)
+        clear_further(room);
+    else
+        room_fail(room, room->state == ROOM_FURNISHING ? "init timeout"
+                        : room->state == ROOM_CLEARING ? "clear timeout"
+                                                       : "worker timeout",
+                  &err);
+}
+
+void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id)
+{
+    struct err err = {0};
+    struct zygote *zygote = zygote_find(spawner, zygote_id);
+    struct room *room = NULL;
+    const char *stage = "make";
+    if (room_find(spawner, id))
+        err_set(&err, ERR_EXISTS, "there is a room %u already", id);
+    else if (!zygote || zygote->state != ZYGOTE_SERVING)
+        err_set(&err, ERR_NOT_FOUND, "there is no serving zygote %u", zygote_id);
+    else if (!(room = calloc(1, sizeof *room)))
+        err_set(&err, ERR_NO_MEMORY, "no memory for a room");
+    if (!room) {
+        spawner_send_failure(spawner, SPAWN_ROOM_FAILED, id, stage, &err);
+        return;
+    }
+    *room = (struct room){.id = id, .spawner = spawner, .zygote = zygote, .began_us = clock_mono_us(), .init_sock = -1,
+                          .control = -1, .ready = {-1, -1, -1, -1}, .worker_ends = {-1, -1}, .slot = UINT32_MAX,
+                          .zygote_slot = zygote->slot, .zygote_pid = zygote->child.pid,
+                          .init = {.exited = on_init_exited}, .worker = {.exited = on_worker_exited}};
+    room->init.arg = room->worker.arg = room;
+    loop_timer_init(&room->timer, on_timer, room);
+    HASH_ADD(hh, spawner->rooms, id, sizeof room->id, room);
+    TAILQ_INSERT_TAIL(&zygote->rooms, room, zygote_link);
+    spawner_hold_zygote_slot(spawner, room->zygote_slot);
+    loop_timer_set(spawner->loop, &room->timer, room->began_us + FURNISH_US_MAX);
+    if (sandbox_run_furnish(room, &stage, &err) < 0) {
+        room_fail(room, stage, &err);
+        return;
+    }
+    if (loop_add(spawner->loop, room->init_sock, EPOLLIN, on_init, room, &room->init_watch, &err) < 0 ||
+        room_watch_oom(room, &err) < 0)
+        room_fail(room, "watch", &err);
+}
+
+void room_reset(struct room *room)
+{
+    struct err err = {0};
+    if (!room->zygote)
+        err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
+    else if (room->state != ROOM_BLANK && room->state != ROOM_LIVE && room->state != ROOM_EMPTY)
+        err_set(&err, ERR_CONFLICT, "it cannot be reset in state %d", room->state);
+    else if (sandbox_run_clear(room, &err) == 0) {
+        room->began_us = clock_mono_us();
+        room->was_reset = true;
+        room_thaw(room);
+        close_worker(room);
+        room_set_state(room, ROOM_CLEARING);
+        clear_further(room);
+        return;
+    }
+    room_fail(room, "reset", &err);
+}
+
+/* The worker has to be reaped by us and the others by pid 1, until pid 1 is alone. */
+static void clear_further(struct room *room)
+{
+    const char *stage = "reset";
+    struct err err;
+    if (room->worker.pid || room_tasks(room) > 1) {
+        loop_timer_set(room->spawner->loop, &room->timer, clock_mono_us() + AGAIN_US);
+        return;
+    }
+    if (!room->zygote) {
+        err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
+        room_fail(room, stage, &err);
+    } else if (sandbox_run_invite(room, &stage, &err) < 0) {
+        room_fail(room, stage, &err);
+    } else {
+        room_set_state(room, ROOM_ENTERING);
+        zygote_order_room(room->zygote, room);
+    }
+}
+
+/* ---- the end ---- */
+
+static void take_down(struct room *room)
+{
+    struct err err;
+    room_set_state(room, ROOM_DYING);
+    loop_remove(STEAL(room->init_watch));
+    loop_remove(STEAL(room->oom_watch));
+    fd_closep(&room->init_sock);
+    close_worker(room);
+    fd_closep(&room->ready[SPAWN_FD_RUNTIME]);
+    fd_closep(&room->ready[SPAWN_FD_ENDPOINT]);
+    if (room->order_waits) {
+        TAILQ_REMOVE(&room->zygote->waiting, room, order_link);
+        room->order_waits = false;
+    }
+    if (room->init.pid)
+        kill(room->init.pid, SIGKILL);
+    if (room->frozen && cgroup_freeze(room->group, false, &err) < 0)
+        log_warn("room.thaw", "room=%u error=\"%s\"", room->id, err.msg);
+    loop_timer_set(room->spawner->loop, &room->timer, clock_mono_us()); /* buried from the loop: callers still hold it */
+}
+
+void room_kill(struct room *room)
+{
+    room->quiet = false; /* somebody waits for ROOM_DEAD now */
+    if (room->state == ROOM_DYING)
+        return;
+    room_look(room);
+    take_down(room);
+}
+
+static void bury(struct room *room)
+{
+    struct spawner *spawner = room->spawner;
+    struct spawn_msg msg = {.op = SPAWN_ROOM_DEAD, .room_id = room->id, .stats = room->last};
+    if (room->tmp)
+        tmpdisk_give_back(room->tmp);
+    if (room->slot != UINT32_MAX)
+        spawner_give_slot(spawner, room->slot);
+    spawner_give_zygote_slot(spawner, room->zygote_slot);
+    if (room->zygote)
+        TAILQ_REMOVE(&room->zygote->rooms, room, zygote_link);
+    loop_timer_cancel(spawner->loop, &room->timer);
+    HASH_DELETE(hh, spawner->rooms, room);
+    if (!room->quiet)
+        spawner_send(spawner, &msg, NULL, 0);
+    free(room);
+}
+
+/* Nothing may be left before the room counts as dead. */
+static void try_bury(struct room *room)
+{
+    struct err err;
+    int64_t now = clock_mono_us();
+    if (room->state != ROOM_DYING || room->init.pid || room->worker.pid || room->ordered)
+        return; /* an event will come */
+    if (room->group && cgroup_destroy(room->group, &err) < 0) {
+        if (now > room->give_up_us) {
+            log_warn("room.leftover", "room=%u error=\"%s\"", room->id, err.msg);
+            room->give_up_us = now + DIE_US_SOON;
+            cgroup_kill(room->group);
+        }
+        bool slow = now > room->give_up_us - DIE_US_SOON / 2;
+        loop_timer_set(room->spawner->loop, &room->timer, now + (slow ? AGAIN_US_SLOW : AGAIN_US));
+        return;
+    }
+    room->group = NULL;
+    bury(room);
+}

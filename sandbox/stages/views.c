@@ -1,0 +1,333 @@
+/* What a function version's rooms see of the host's files. Least recently used versions are dropped; a copy in a room keeps its
+ * overlay alive. */
+#include "sandbox/stages/views.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "lib/base/fd.h"
+#include "lib/base/strutil.h"
+#include "sandbox/stages/meminfo.h"
+#include "sandbox/stages/mounts.h"
+#include "sandbox/stages/warm.h"
+
+#define VIEWS_MAX 256 /* versions kept; one costs about seven mounts */
+#define PARTS_MAX 8
+#define PATH_BYTES 1024
+
+struct view {
+    uint64_t key;
+    unsigned number; /* its directory below run_dir/views */
+    struct {
+        char at[SPAWN_PATH_MAX]; /* where it goes in a room */
+    } part[PARTS_MAX];
+    size_t parts;
+    uint32_t memory_mb, layer_count;
+    char code[SPAWN_DIGEST_BYTES], layer[SPAWN_LAYERS_MAX][SPAWN_DIGEST_BYTES];
+    char prefix[SPAWN_PATH_MAX], var_runtime[SPAWN_PATH_MAX];
+    UT_hash_handle hh;
+    TAILQ_ENTRY(view) used; /* least recently used first */
+};
+
+TAILQ_HEAD(view_list, view);
+
+struct views {
+    char *dir, *etc, *empty, *trees;
+    unsigned next_number;
+    struct view *by_key;
+    struct view_list by_use;
+};
+
+int views_open(const char *run_dir, const char *trees_dir, struct views **ret_views, struct err *err)
+{
+    struct views *views = calloc(1, sizeof *views);
+    if (!views)
+        return err_set(err, ERR_NO_MEMORY, "no memory for the views");
+    TAILQ_INIT(&views->by_use);
+    views->dir = str_format("%s/views", run_dir);
+    views->etc = str_format("%s/etc", run_dir);
+    views->empty = str_format("%s/empty", run_dir);
+    views->trees = str_format("%s", trees_dir);
+    if (mkdir(views->dir, 0755) < 0 || mkdir(views->empty, 0755) < 0) {
+        int rc = err_errno(err, "making %s", views->dir);
+        views_close(views);
+        return rc;
+    }
+    *ret_views = views;
+    return 0;
+}
+
+static void part_path(const struct views *views, const struct view *view, size_t part, char out[PATH_BYTES])
+{
+    snprintf(out, PATH_BYTES, "%s/%u/%zu", views->dir, view->number, part);
+}
+
+/* Removes the mounts, files and directories of a view that may be half made. */
+static void unmake(struct views *views, struct view *view)
+{
+    char path[PATH_BYTES];
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        part_path(views, view, i, path);
+        umount2(path, MNT_DETACH);
+        if (rmdir(path) < 0)
+            unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/%u", views->dir, view->number);
+    if (rmdir(path) < 0)
+        errno = 0; /* a skeleton of empty directories stays: bytes on a tmpfs */
+}
+
+static void drop(struct views *views, struct view *view)
+{
+    unmake(views, view);
+    HASH_DELETE(hh, views->by_key, view);
+    TAILQ_REMOVE(&views->by_use, view, used);
+    free(view);
+}
+
+void views_close(struct views *views)
+{
+    struct view *view;
+    if (!views)
+        return;
+    while ((view = TAILQ_FIRST(&views->by_use)))
+        drop(views, view);
+    free(views->dir);
+    free(views->etc);
+    free(views->empty);
+    free(views->trees);
+    free(views);
+}
+
+void views_forget(struct views *views, const char *digest)
+{
+    struct view *view, *next;
+    for (view = TAILQ_FIRST(&views->by_use); view; view = next) {
+        next = TAILQ_NEXT(view, used);
+        bool has = str_eq(view->code, digest);
+        for (uint32_t i = 0; i < view->layer_count && !has; i++)
+            has = str_eq(view->layer[i], digest);
+        if (has)
+            drop(views, view);
+    }
+}
+
+/* ---- making */
+
+/* Mounts fd (taken) as the next part, to be seen at `at`. */
+static int add_part(struct views *views, struct view *view, int fd, const char *at, bool is_file, struct err *err)
+{
+    char path[PATH_BYTES];
+    CLEANUP(fd_closep) int mount_fd = fd;
+    part_path(views, view, view->parts, path);
+    if (is_file) {
+        CLEANUP(fd_closep) int file = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+        if (file < 0)
+            return err_errno(err, "making %s", path);
+    } else if (mkdir(path, 0755) < 0) {
+        return err_errno(err, "making %s", path);
+    }
+    int rc = mount_attach(mount_fd, path, err);
+    if (rc == 0)
+        str_copy(view->part[view->parts++].at, SPAWN_PATH_MAX, at);
+    return rc;
+}
+
+/* One directory of the host. Where other file systems are mounted below it an overlay would hide them: then a plain copy of
+ * the mounts, which shares inodes. */
+static int add_directory(struct views *views, struct view *view, const char *from, const char *at, struct err *err)
+{
+    bool has_below;
+    int fd = -1, rc = mount_has_below(from, &has_below, err);
+    if (rc < 0)
+        return rc;
+    if (has_below) {
+        rc = mount_copy(from, true, &fd, err);
+        return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
+    }
+    CLEANUP(fd_closep) int dir = open(from, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(fd_closep) int empty = open(views->empty, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || empty < 0)
+        return err_errno(err, "opening %s", from);
+    rc = mount_overlay((int[]){dir, empty}, 2, &fd, err);
+    return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
+}
+
+static int open_tree_dir(const struct views *views, const char *digest, int *ret_fd, struct err *err)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", views->trees, digest);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "opening the code tree %s", digest);
+    warm_tree(fd);
+    *ret_fd = fd;
+    return 0;
+}
+
+static void close_all(int *fds, size_t n)
+{
+    while (n)
+        fd_closep(&fds[--n]);
+}
+
+/* An overlay of trees, the last one on top, over the directory `bottom`. */
+static int add_trees(struct views *views, struct view *view, const char (*digests)[SPAWN_DIGEST_BYTES], size_t count,
+                     const char *bottom, const char *at, struct err *err)
+{
+    int layers[SPAWN_LAYERS_MAX + 1], fd = -1, rc = 0;
+    size_t n = 0;
+    for (; rc == 0 && n < count; n++) {
+        layers[n] = -1;
+        rc = open_tree_dir(views, digests[count - 1 - n], &layers[n], err);
+    }
+    if (rc == 0) {
+        layers[n] = open(bottom, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        rc = layers[n] < 0 ? err_errno(err, "opening %s", bottom) : mount_overlay(layers, n + 1, &fd, err);
+        n++;
+    }
+    close_all(layers, n);
+    return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
+}
+
+/* Layers at /opt. An interpreter that the host keeps below /opt needs a place to be mounted on there. */
+static int add_layers(struct views *views, struct view *view, const struct view_spec *spec, struct err *err)
+{
+    char skeleton[PATH_BYTES];
+    if (!spec->layer_count)
+        return 0;
+    snprintf(skeleton, sizeof skeleton, "%s/%u/skeleton", views->dir, view->number);
+    if (mkdir(skeleton, 0755) < 0)
+        return err_errno(err, "making %s", skeleton);
+    if (str_starts(spec->prefix, "/opt/")) {
+        int rc = mount_make_dirs(skeleton, spec->prefix + strlen("/opt"), err);
+        if (rc < 0)
+            return rc;
+    }
+    return add_trees(views, view, spec->layer, spec->layer_count, skeleton, "/opt", err);
+}
+
+static int add_meminfo(struct views *views, struct view *view, uint32_t memory_mb, struct err *err)
+{
+    char text[MEMINFO_BYTES_MAX], path[PATH_BYTES];
+    size_t len = meminfo_format(text, memory_mb);
+    int fd = -1, rc;
+    part_path(views, view, view->parts, path);
+    CLEANUP(fd_closep) int file = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+    if (file < 0)
+        return err_errno(err, "making %s", path);
+    rc = fd_write_all(file, text, len, err);
+    if (rc == 0)
+        rc = mount_copy(path, false, &fd, err);
+    return rc < 0 ? rc : add_part(views, view, fd, "/proc/meminfo", true, err);
+}
+
+static int make_parts(struct views *views, struct view *view, const struct view_spec *spec, struct err *err)
+{
+    char path[PATH_BYTES], code[1][SPAWN_DIGEST_BYTES];
+    snprintf(path, sizeof path, "%s/%u", views->dir, view->number);
+    if (mkdir(path, 0755) < 0)
+        return err_errno(err, "making %s", path);
+    memcpy(code[0], spec->code, SPAWN_DIGEST_BYTES);
+    int rc = add_directory(views, view, "/usr", "/usr", err);
+    if (rc == 0)
+        rc = add_directory(views, view, views->etc, "/etc", err);
+    if (rc == 0)
+        rc = add_layers(views, view, spec, err);
+    if (rc == 0 && spec->prefix[0])
+        rc = add_directory(views, view, spec->prefix, spec->prefix, err);
+    if (rc == 0 && spec->var_runtime[0])
+        rc = add_directory(views, view, spec->var_runtime, "/var/runtime", err);
+    if (rc == 0)
+        rc = add_trees(views, view, (const char(*)[SPAWN_DIGEST_BYTES])code, 1, views->empty, "/var/task", err);
+    if (rc == 0)
+        rc = add_meminfo(views, view, spec->memory_mb, err);
+    return rc;
+}
+
+static int make(struct views *views, const struct view_spec *spec, struct view **ret_view, struct err *err)
+{
+    struct view *view = calloc(1, sizeof *view);
+    if (!view)
+        return err_set(err, ERR_NO_MEMORY, "no memory for a view");
+    if (HASH_COUNT(views->by_key) >= VIEWS_MAX)
+        drop(views, TAILQ_FIRST(&views->by_use));
+    view->key = spec->key;
+    view->number = views->next_number++;
+    view->memory_mb = spec->memory_mb;
+    view->layer_count = spec->layer_count;
+    memcpy(view->code, spec->code, sizeof view->code);
+    memcpy(view->layer, spec->layer, spec->layer_count * sizeof view->layer[0]);
+    str_copy(view->prefix, sizeof view->prefix, spec->prefix);
+    str_copy(view->var_runtime, sizeof view->var_runtime, spec->var_runtime);
+    int rc = make_parts(views, view, spec, err);
+    if (rc < 0) {
+        unmake(views, view);
+        free(view);
+        return rc;
+    }
+    HASH_ADD(hh, views->by_key, key, sizeof view->key, view);
+    TAILQ_INSERT_TAIL(&views->by_use, view, used);
+    *ret_view = view;
+    return 0;
+}
+
+static bool is_same(const struct view *view, const struct view_spec *spec)
+{
+    bool same = view->memory_mb == spec->memory_mb && view->layer_count == spec->layer_count &&
+                str_eq(view->code, spec->code) && str_eq(view->prefix, spec->prefix) &&
+                str_eq(view->var_runtime, spec->var_runtime);
+    for (uint32_t i = 0; same && i < spec->layer_count; i++)
+        same = str_eq(view->layer[i], spec->layer[i]);
+    return same;
+}
+
+/* ---- showing */
+
+static int attach_parts(const struct view *view, const int *copies, int room_ns, int own_ns, struct err *err)
+{
+    int rc = 0;
+    if (setns(room_ns, CLONE_NEWNS) < 0)
+        return err_errno(err, "entering the room's mounts");
+    for (size_t i = 0; rc == 0 && i < view->parts; i++)
+        rc = mount_attach(copies[i], view->part[i].at, err);
+    if (setns(own_ns, CLONE_NEWNS) < 0)
+        abort(); /* nothing may be done in a room's mounts but this */
+    return rc;
+}
+
+int views_attach(struct views *views, const struct view_spec *spec, int room_ns, int own_ns, struct err *err)
+{
+    struct view *view;
+    int copies[PARTS_MAX], rc = 0;
+    HASH_FIND(hh, views->by_key, &spec->key, sizeof spec->key, view);
+    if (view && !is_same(view, spec)) {
+        drop(views, view);
+        view = NULL;
+    }
+    if (!view && (rc = make(views, spec, &view, err)) < 0)
+        return rc;
+    TAILQ_REMOVE(&views->by_use, view, used);
+    TAILQ_INSERT_TAIL(&views->by_use, view, used);
+    size_t n = 0;
+    for (; rc == 0 && n < view->parts; n++) {
+        char path[PATH_BYTES];
+        part_path(views, view, n, path);
+        copies[n] = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (copies[n] < 0)
+            rc = err_errno(err, "copying the view of %s", view->part[n].at);
+    }
+    if (rc == 0)
+        rc = attach_parts(view, copies, room_ns, own_ns, err);
+    close_all(copies, n);
+    return rc;
+}
