@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 #include "sandbox/room.h"
@@ -172,6 +173,7 @@ void room_assign(struct room *room, const struct spawn_assign *assign)
         rc = dress(room, assign, &stage, &err);
     if (rc == 0) {
         stage = "go";
+        msg.assigned.go_us = clock_mono_us();
         rc = go(room, &err);
     }
     if (rc < 0) {

@@ -131,6 +131,9 @@ struct spawn_msg {
             char text[SPAWN_TEXT_MAX];
         } failed; /* ROOM_FAILED, ZYGOTE_DOWN */
         struct {
+            int64_t go_us; /* monotonic clock when GO was sent: user code's init began; 0: not known */
+        } assigned;        /* ROOM_ASSIGNED */
+        struct {
             int32_t pid; /* of the runtime process as the host sees it (in the outermost namespace we can name) */
             uint32_t booted_us; /* from ROOM_MAKE to sealed */
         } ready;

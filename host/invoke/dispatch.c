@@ -137,8 +137,11 @@ static void init_failed(struct invocation *inv, const char *status, const char *
     worker_drain_log(inv->worker);
     bool first = inv->phase == INVOCATION_INIT;
     report_init_failed(&to, took_us, first ? "init" : "invoke", status, type);
-    if (first)
-        begin(inv);
+    if (!first)
+        return;
+    if (str_eq(status, "error")) /* after a timeout it runs again, as a part of the duration */
+        inv->init_us = took_us;
+    begin(inv);
 }
 
 static void on_init_error(void *arg, const struct session_error *error)

@@ -72,3 +72,8 @@ void budget_learn(struct budget_need *need, uint64_t measured_bytes)
     else
         need->bytes -= (need->bytes - measured_bytes) / 8;
 }
+
+void budget_blend(struct budget_need *need, uint64_t measured_bytes)
+{
+    need->bytes = need->bytes == 0 ? measured_bytes : (need->bytes * 7 + measured_bytes) / 8;
+}

@@ -34,3 +34,5 @@ bool budget_is_pressed(struct budget *budget);
 void budget_charge(struct budget *budget, uint64_t *charge, uint64_t bytes);
 /* Learns one measurement: rises at once, falls slowly. */
 void budget_learn(struct budget_need *need, uint64_t measured_bytes);
+/* The same as a moving average: for what many unlike workers share. */
+void budget_blend(struct budget_need *need, uint64_t measured_bytes);

@@ -348,10 +348,11 @@ void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds
         on_room_failed(worker, msg);
         break;
     case SPAWN_ROOM_ASSIGNED:
-        if (worker->state == WORKER_ASSIGNING) { /* else READY of the runtime was faster */
+        /* Late where the runtime's READY was faster: the time counts all the same. */
+        if (msg->assigned.go_us >= worker->init_us && msg->assigned.go_us <= clock_mono_us())
+            worker->init_us = msg->assigned.go_us;
+        if (worker->state == WORKER_ASSIGNING)
             worker_set_state(worker, WORKER_INIT);
-            worker->init_us = worker->since_us;
-        }
         break;
     case SPAWN_ROOM_FROZEN:
     case SPAWN_ROOM_STATS:

@@ -83,7 +83,7 @@ void worker_take_stats(struct worker *worker, const struct spawn_stats *stats)
         budget_learn(&worker->zygote->need, stats->memory_bytes);
     } else if (worker->state != WORKER_DYING) {
         budget_learn(&worker->version->need, worker->peak_bytes);
-        budget_learn(&pool->need, worker->peak_bytes);
+        budget_blend(&pool->need, worker->peak_bytes);
     }
     uint64_t charge = stats->memory_bytes < CHARGE_MIN_BYTES ? CHARGE_MIN_BYTES : stats->memory_bytes;
     bool at_work = worker->state == WORKER_BUSY || worker->state == WORKER_INIT;

@@ -52,6 +52,8 @@ static void test_budget_learn(void)
     CU_ASSERT(need.bytes == 160);
     budget_learn(&need, 80);
     CU_ASSERT(need.bytes == 150);
+    budget_blend(&need, 950);
+    CU_ASSERT(need.bytes == 250);
 }
 
 static const char *get(char **env, const char *name)
