@@ -22,6 +22,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "sandbox/bpf/netlock.h"
 #include "sandbox/room_look.h"
 #include "sandbox/sandbox_init.h"
 #include "sandbox/sandbox_run.h"
@@ -428,6 +429,8 @@ static void try_bury(struct room *room)
     int64_t now = clock_mono_us();
     if (room->state != ROOM_DYING || room->init.pid || room->worker.pid || room->ordered)
         return; /* an event will come */
+    if (room->group && room->spawner->lock)
+        netlock_forget(room->spawner->lock, room->group_id);
     if (room->group && cgroup_destroy(room->group, &err) < 0) {
         if (now > room->give_up_us) {
             log_warn("room.leftover", "room=%u error=\"%s\"", room->id, err.msg);

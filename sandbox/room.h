@@ -32,6 +32,7 @@ struct room {
     uid_t uid;        /* of pid 1; the worker's is the next, or the same with a single id */
     pid_t zygote_pid; /* the number its worker must not have */
     struct cgroup *group;
+    uint64_t group_id; /* of its directory in the v2 tree, as the netlock counts it */
     struct tmpdisk *tmp;
     uint32_t tmp_mb;
     struct child init, worker;

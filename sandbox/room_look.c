@@ -8,6 +8,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "sandbox/bpf/netlock.h"
 #include "sandbox/sandbox_run.h"
 
 #define STATUS_BYTES_MAX 16384
@@ -41,6 +42,8 @@ void room_look(struct room *room)
         if (usage.memory_bytes > room->peak)
             room->peak = usage.memory_bytes;
     }
+    if (room->spawner->lock)
+        netlock_count(room->spawner->lock, room->group_id, &room->last.net_bytes, &room->last.net_packets);
     if (room->oom_kills && room->memory_limit)
         room->peak = room->memory_limit;
     room->last.oom_kills = room->oom_kills;

@@ -47,7 +47,10 @@ static int make_group(struct room *room, struct err *err)
 {
     char leaf[32];
     snprintf(leaf, sizeof leaf, "r%u", room->id);
-    return cgroup_make(room->spawner->options->cgroups, leaf, &room->group, err);
+    int rc = cgroup_make(room->spawner->options->cgroups, leaf, &room->group, err);
+    if (rc == 0)
+        room->group_id = cgroup_unified_id(room->group);
+    return rc;
 }
 
 /* Creator of the user namespace, and so its owner, is whoever has the effective uid at clone3(): for that moment the zygote's

@@ -16,6 +16,7 @@
 
 struct cgroup;
 struct cgroups;
+struct netlock;
 struct room;
 struct spawn_link;
 struct tmpdisks;
@@ -58,6 +59,8 @@ struct spawner {
     struct spawn_link *link;
     struct views *views;
     struct tmpdisks *disks;
+    struct netlock *lock;        /* NULL where BPF is not to be had; lock_missing says why */
+    char lock_missing[ERR_MSG_MAX];
     struct cgroup *zygote_group; /* of all zygotes and helpers; NULL when it could not be made */
     char *run_dir;               /* a tmpfs of ours: root/ etc/ views/ */
     int own_mnt, own_pid;        /* our namespaces */
