@@ -49,22 +49,23 @@ struct session_event {
 
 /* A failure as the runtime reported it. */
 struct session_error {
-    const char *type;  /* "Runtime.Unknown", "Function.Foo", or what the body says; never NULL */
-    const char *body;  /* JSON as posted; borrowed for the call */
+    const char *type; /* "Runtime.X" or "Function.X" as said in a header or in the body, else "Runtime.Unknown"; never NULL */
+    const char *body; /* JSON as posted; borrowed for the call */
     size_t body_len;
+    const char *xray_cause; /* a JSON object of at most 64 KiB, or NULL */
 };
 
 /* All but log are called from the loop, never from inside a session_ call. The session may be freed in any of them. */
 struct session_events {
     void (*booted)(void *arg);  /* our runtimes: waiting for GO, no user code yet */
-    void (*ready)(void *arg);   /* init is done */
+    void (*ready)(void *arg);   /* init is done: the runtime and every extension wait for an event */
     void (*init_error)(void *arg, const struct session_error *error);
     void (*exec_failed)(void *arg, int code, const char *path);
     void (*response)(void *arg, const char *content_type, const char *body, size_t len);
     void (*error)(void *arg, const struct session_error *error);
     void (*too_large)(void *arg, size_t len); /* a response over the limit; the runtime goes on */
-    /* After response, error or too_large: the runtime asks for its next event (channel runtimes: straight after them). Until
-     * then the invocation still occupies the worker. May be NULL. */
+    /* After response, error or too_large: the runtime asks for its next event (channel runtimes: straight after them), and so
+     * does every extension that subscribed to INVOKE. Until then the invocation still occupies the worker. May be NULL. */
     void (*idle)(void *arg);
     void (*broken)(void *arg, const char *why); /* the peer broke the protocol, or cut a half-sent response */
     /* Bytes the worker wrote to stdout or stderr, at most 64 KiB at a time; also called from session_drain_log. */
@@ -87,5 +88,12 @@ int session_invoke(struct session *session, const struct session_event *event, s
 void session_drain_log(struct session *session);
 /* Pauses (false) or resumes reading the log pipe: the backpressure of a flood on stdout. */
 void session_read_log(struct session *session, bool on);
-/* Whether a runtime waits for an event. */
+/* Whether the runtime and all extensions wait for an event. */
 bool session_is_idle(const struct session *session);
+
+/* Extensions. Those that the host starts are named here, before session_start, by file name: ready waits until each has
+ * registered. ERR_LIMIT past 10, ERR_EXISTS for a name given twice. Those that register from inside the runtime need no call. */
+int session_expect_extension(struct session *session, const char *name, struct err *err) WARN_UNUSED;
+size_t session_extension_count(const struct session *session); /* registered ones, internal ones too */
+/* Tells those that subscribed to SHUTDOWN; reason: "spindown", "timeout" or "failure". Returns how many there are. */
+size_t session_shutdown(struct session *session, const char *reason, int64_t deadline_epoch_ms);
