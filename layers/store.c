@@ -89,7 +89,7 @@ static int write_tree(struct store *store, const char *name, const void *zip, si
     if (mkdirat(store->incoming, name, 0755) < 0)
         return err_errno(err, "making a directory for the code");
     CLEANUP(fd_closep) int dir = openat(store->incoming, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
+    if (dir < 0 || fchmod(dir, 0755) < 0) /* whatever our umask is: workers read it */
         return err_errno(err, "opening the directory for the code");
     int rc = unpack(dir, zip, len, unpacked_max, ret_bytes, err);
     if (rc < 0)

@@ -1,7 +1,7 @@
 // The entry of a new, sealed worker: boots, waits until it gets a function, and becomes its runtime. Descriptor 3 is the channel
 // to stoked, 4 the control socket (sandbox/zygote.h).
 import * as channel from './channel.mjs';
-import {apply, execAgain, needsExec, parse, setEnvironment, TASK} from './environment.mjs';
+import {apply, execAgain, needsExec, parse, setEnvironment} from './environment.mjs';
 import {rehearse, run} from './worker.mjs';
 
 await rehearse();
@@ -13,7 +13,8 @@ if (frame.type !== channel.START)
     throw new Error(`a frame of type ${frame.type} instead of START`);
 const env = parse(frame.fields);
 setEnvironment(env);
-if (needsExec(env))
-    execAgain();
-apply();
-await run(TASK);
+await run(() => {
+    if (needsExec(env))
+        execAgain();
+    return apply();
+});

@@ -1,6 +1,5 @@
 // The entry of a worker that was exec'd again: START and GO are past, the environment is the function's already.
-import {apply, TASK} from './environment.mjs';
+import {apply} from './environment.mjs';
 import {run} from './worker.mjs';
 
-apply();
-await run(TASK);
+await run(apply);

@@ -157,8 +157,8 @@ export async function rehearse() {
     forget(path.join(root, 'rehearsal.cjs'));
 }
 
-// From a process that is the function's to the end of its life.
-export async function run(root) {
+// From an environment that is the function's to the end of its life. prepare() returns the directory of its code.
+export async function run(prepare) {
     patchConsole();
     process.on('uncaughtException', (error) => die('Uncaught Exception', error, EXIT_EXCEPTION));
     process.on('unhandledRejection', (reason, promise) =>
@@ -167,7 +167,7 @@ export async function run(root) {
     resolveFromNodePath();
     let handler, streaming;
     try {
-        handler = await load(root, process.env._HANDLER || '');
+        handler = await load(prepare(), process.env._HANDLER || '');
         streaming = isStreaming(handler);
     } catch (error) {
         die('Uncaught Exception', error, EXIT_EXCEPTION);

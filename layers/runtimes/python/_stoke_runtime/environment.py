@@ -7,7 +7,6 @@ import time
 import _stoke
 from _stoke_runtime import faults, sdk
 
-TASK = "/var/task"
 OPT_PYTHON = "/opt/python"
 RUNTIME = faults.OWN_DIR.rstrip("/")
 SDK = RUNTIME + "/sdk"
@@ -20,6 +19,11 @@ _WITHOUT_EFFECT = ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", 
 _DEFAULT_PYTHONPATH = "/var/runtime"
 
 _base_path = [entry for entry in sys.path if entry != RUNTIME]  # the standard library
+
+
+def task_directory(env):
+    """Where the function's code is. The variable is reserved: stoked sets it."""
+    return env.get("LAMBDA_TASK_ROOT", "/var/task")
 
 
 def names_in(directory):
@@ -41,23 +45,24 @@ def needs_exec(env, task_names):
         if name in _START_NAMES or (name.startswith(_START_PREFIXES) and name not in _WITHOUT_EFFECT):
             return True
     for directory in env.get("LD_LIBRARY_PATH", "").split(":"):
-        if directory == TASK:
-            if _has_libraries(task_names):
-                return True
-        elif directory.startswith(("/opt", TASK + "/")) and _has_libraries(names_in(directory)):
+        own = task_names if directory == "/var/task" else ()
+        if directory.startswith(("/opt", "/var/task/")):
+            own = names_in(directory)
+        if _has_libraries(own):
             return True
     return False
 
 
-def exec_again(env):
+def exec_again():
+    """Replaces the process by [wrapper] python bootstrap.py, in the environment that is set."""
     # -I would ignore the PYTHON variables; -S keeps the host's packages out.
     argv = [sys.executable, "-s", "-S", "-B", RUNTIME + "/bootstrap.py"]
-    wrapper = env.get("AWS_LAMBDA_EXEC_WRAPPER")
+    wrapper = os.environ.get("AWS_LAMBDA_EXEC_WRAPPER")
     if wrapper:
         argv.insert(0, wrapper)
     os.set_inheritable(_stoke.FD, True)
     try:
-        os.execve(argv[0], argv, env)
+        os.execv(argv[0], argv)
     except OSError as e:
         raise faults.Fault("Runtime.InvalidEntrypoint", "cannot execute {}: {}".format(argv[0], e.strerror))
 

@@ -1,13 +1,11 @@
 """From a handler's name to the function it names, with the errors of Lambda's Python runtime."""
-import glob
 import importlib
 import importlib.machinery
 import importlib.util
 import os
-import platform
-import struct
 import sys
 
+from _stoke_runtime.environment import names_in
 from _stoke_runtime.faults import Fault
 
 _ELF_MACHINES = {62: "x86_64", 183: "aarch64", 3: "i686", 40: "arm", 243: "riscv64"}
@@ -57,8 +55,9 @@ def _foreign_file(error):
     parent, _, last = name.rpartition(".")
     places = getattr(sys.modules.get(parent), "__path__", None) if parent else sys.path
     for place in places or ():
-        for path in sorted(glob.glob(os.path.join(glob.escape(place), glob.escape(last) + ".cpython-*.so"))):
-            return path
+        for entry in sorted(names_in(place)):
+            if entry.startswith(last + ".cpython-") and entry.endswith(".so"):
+                return os.path.join(place, entry)
     return None
 
 
@@ -70,9 +69,9 @@ def _foreign_machine(path):
         return None
     if len(head) < 20 or head[:4] != b"\x7fELF":
         return None
-    machine = struct.unpack("<H", head[18:20])[0]
+    machine = int.from_bytes(head[18:20], "little")
     name = _ELF_MACHINES.get(machine, "machine %d" % machine)
-    return None if name == platform.machine() else name
+    return None if name == os.uname().machine else name
 
 
 def _native_hint(error):
@@ -81,12 +80,12 @@ def _native_hint(error):
             continue
         machine = _foreign_machine(link.path) if link.path else None
         if machine:
-            return " ({} is built for {}, this machine is {})".format(link.path, machine, platform.machine())
+            return " ({} is built for {}, this machine is {})".format(link.path, machine, os.uname().machine)
         path = _foreign_file(link)
         if path:
             wanted = os.environ.get("AWS_EXECUTION_ENV", "").rpartition("_")[2] or "another version"
-            return " ({} is a native module for another interpreter: the function's runtime is {}, here it runs on Python {}, {})".format(
-                path, wanted, platform.python_version(), platform.machine())
+            return (" ({} is a native module for another interpreter: the function's runtime is {}, here it runs on Python {} "
+                    "on {})").format(path, wanted, sys.version.split()[0], os.uname().machine)
     return ""
 
 

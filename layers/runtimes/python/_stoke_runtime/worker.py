@@ -17,7 +17,8 @@ _LOADED_ON_LAMBDA = frozenset((
 
 def _loaded_by_us():
     return [name for name in sys.modules
-            if name.partition(".")[0] not in _LOADED_ON_LAMBDA and not name.startswith(("_", "sre_"))]
+            if name.partition(".")[0] not in _LOADED_ON_LAMBDA and not name.startswith(("_", "sre_"))
+            and name not in sys.builtin_module_names]
 
 
 _preloaded = _loaded_by_us()
@@ -82,11 +83,13 @@ def _leave():
     os._exit(0)
 
 
-def _run(task_names):
+def _run(task, task_names, needs_exec=False):
     encode = marshal.make_encoder()
     logs.set_up()
     try:
-        handler = loader.load(os.environ.get("_HANDLER", ""), environment.TASK, task_names)
+        if needs_exec:
+            environment.exec_again()
+        handler = loader.load(os.environ.get("_HANDLER", ""), task, task_names)
     except Exception:
         _fail_init(encode)
     visits = _Visits(handler, encode, _stoke.FD, _stoke.FD)
@@ -164,22 +167,20 @@ def start_blank():
     if frame[0] != _stoke.START:
         raise ValueError("a frame of type %d instead of START" % frame[0])
     env = environment.parse(frame[1])
-    task_names = environment.names_in(environment.TASK)
-    try:
-        if environment.needs_exec(env, task_names):
-            environment.exec_again(env)
-    except faults.Fault:
-        _fail_init(marshal.make_encoder())
-    environment.apply(env, environment.TASK, task_names, _preloaded)
-    _run(task_names)
+    task = environment.task_directory(env)
+    task_names = environment.names_in(task)
+    environment.apply(env, task, task_names, _preloaded)
+    _run(task, task_names, environment.needs_exec(env, task_names))
 
 
 def start_exec():
     """The same after an exec: the environment is there, START and GO are past."""
     os.set_inheritable(_stoke.FD, False)
-    task_names = environment.names_in(environment.TASK)
-    environment.apply(dict(os.environ), environment.TASK, task_names, _preloaded)
-    _run(task_names)
+    env = dict(os.environ)
+    task = environment.task_directory(env)
+    task_names = environment.names_in(task)
+    environment.apply(env, task, task_names, _preloaded)
+    _run(task, task_names)
 
 
 _add_builtins()
