@@ -22,7 +22,7 @@ enum channel_type {
     CHANNEL_INVOKE = 2, /* meta: request id, deadline (epoch ms), function ARN, trace id, client context (JSON, one line),
                            Cognito identity (JSON), tenant id; empty where absent. body: the event, as it came. */
     /* worker -> stoked */
-    CHANNEL_BOOTED = 16,      /* no user code yet, waiting for GO */
+    CHANNEL_BOOTED = 16,      /* a runtime of ours: no user code yet, waiting for GO. An exec'd one sends none */
     CHANNEL_READY = 17,       /* user code loaded, waiting for INVOKE */
     CHANNEL_RESPONSE = 18,    /* meta: request id, content type. body: the result */
     CHANNEL_ERROR = 19,       /* meta: request id, error type. body: {"errorMessage","errorType","stackTrace"...} */
