@@ -107,8 +107,7 @@ static void run_bootstrap(void)
 
 static void native_worker(void)
 {
-    send_frame(CHANNEL_BOOTED, NULL, 0);
-    zygote_await_go();
+    zygote_await_go(); /* no BOOTED: that frame says that a runtime of ours will speak on the channel */
     receive_start();
     if (chdir("/var/task") < 0 || fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC) < 0)
         _exit(1);

@@ -25,7 +25,7 @@
  *    reads 3 bytes at most from 4 with fs.readSync (it gets "GO", or 0 bytes: exit), closes 4, and goes on with the START
  *    frame, whose meta is the environment to apply. It never writes to 4. It marks 3 close-on-exec for its own children
  *    (Node's child_process does that by itself: only the listed stdio descriptors are inherited).
- *  - A custom runtime (native): stoke-zygote sends BOOTED, SEALED, waits for GO, closes 4, reads START, changes to /var/task
+ *  - A custom runtime (native): stoke-zygote sends SEALED (no BOOTED), waits for GO, closes 4, reads START, changes to /var/task
  *    and execs /var/task/bootstrap, or /opt/bootstrap where that is missing; 3 is close-on-exec for it. When the exec fails
  *    it sends EXEC_FAILED and exits with status 127 (126: not executable).
  */
