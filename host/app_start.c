@@ -101,7 +101,7 @@ static int start_spawner(struct app *app, struct err *err)
 static int start_privileged(struct app *app, struct err *err)
 {
     struct identity identity;
-    umask(022);
+    umask(022); /* the data directory itself is closed; the trees in it are shown to sandboxes of other users */
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN);
     int r = identity_find(app->config->user, &identity, err);
@@ -117,7 +117,6 @@ static int start_privileged(struct app *app, struct err *err)
         r = start_spawner(app, err);
     if (r == 0)
         r = privileges_drop(&identity, err);
-    umask(077);
     return r;
 }
 
