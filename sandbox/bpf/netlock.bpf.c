@@ -128,8 +128,8 @@ int room_egress(struct __sk_buff *skb)
 SEC("cgroup/dev")
 int room_device(struct bpf_cgroup_dev_ctx *ctx)
 {
-    __u32 access = ctx->access_type >> 16, type = ctx->access_type & 0xffff;
-    if (type != BPF_DEVCG_DEV_CHAR || (access & BPF_DEVCG_ACC_MKNOD) || ctx->major != MEMORY_DEVICES)
+    __u32 type = ctx->access_type & 0xffff; /* making the five is allowed too: templates are built below the same parent */
+    if (type != BPF_DEVCG_DEV_CHAR || ctx->major != MEMORY_DEVICES)
         return DENY;
     switch (ctx->minor) {
     case 3: /* null */
