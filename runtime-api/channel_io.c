@@ -148,7 +148,8 @@ static bool on_frame(struct session *session, const struct channel_frame *frame)
 static void on_end(struct session *session)
 {
     struct channel_io *channel = &session->channel;
-    bool ours = channel->phase == CHANNEL_HAS_BOOTED;
+    /* Before READY the end means that another runtime was exec'd and will speak HTTP, or that ours died, which its exit tells. */
+    bool ours = channel->phase == CHANNEL_HAS_BOOTED && session->runtime.state != RUNTIME_STARTED;
     bool cut = channel->in.len > 0;
     channel_io_close(session);
     if (cut)
