@@ -1,14 +1,12 @@
-"""A blank worker without a sandbox, for the tests: what zygote.py does, but for the forking. argv: the runtime's directory, the
-task's directory, the directory of layers. Descriptors 3 and 4 are the channel and the control socket."""
-import os
+"""A blank worker without a sandbox, for the tests: what zygote.py does, but for the forking. argv: the runtime's directory and
+the directory of layers. Descriptors 3 and 4 are the channel and the control socket."""
 import sys
 
-runtime, task, layers = sys.argv[1:4]
+runtime, layers = sys.argv[1:3]
 sys.path.insert(0, runtime)
 
 from _stoke_runtime import environment, worker
 
-environment.TASK = task
-environment.OPT_PYTHON = os.path.join(layers, "python")
+environment.OPT_PYTHON = layers + "/python"
 worker.rehearse()
 worker.start_blank()
