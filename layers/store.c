@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "layers/archive_tree.h"
 #include "layers/unpack.h"
-#include "layers/zip_check.h"
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
@@ -83,17 +83,18 @@ static int write_blob(struct store *store, const char *name, const void *zip, si
     return fsync(fd) < 0 ? err_errno(err, "fsync of the archive") : 0;
 }
 
-static int write_tree(struct store *store, const char *name, const void *zip, size_t len, uint64_t unpacked_max, uint64_t *ret_bytes,
-                      struct err *err)
+static int write_tree(struct store *store, const char *name, const struct zip_directory *zip, const struct archive_tree *plan, struct err *err)
 {
     if (mkdirat(store->incoming, name, 0755) < 0)
         return err_errno(err, "making a directory for the code");
     CLEANUP(fd_closep) int dir = openat(store->incoming, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || fchmod(dir, 0755) < 0) /* whatever our umask is: workers read it */
         return err_errno(err, "opening the directory for the code");
-    int rc = unpack(dir, zip, len, unpacked_max, ret_bytes, err);
+    int rc = unpack(dir, zip, plan, err);
     if (rc < 0)
         return rc;
+    if (fchmod(dir, 0755) < 0) /* the sandbox's user reads it, whatever our umask is */
+        return err_errno(err, "opening the code to its readers");
     return syncfs(dir) < 0 ? err_errno(err, "writing the code to the disk") : 0;
 }
 
@@ -112,40 +113,49 @@ static int publish(struct store *store, const char *tree, const char *blob, cons
     return rc;
 }
 
-int store_put(struct store *store, const void *zip, size_t len, uint64_t unpacked_max, struct store_archive *ret_archive, struct err *err)
+/* Unpacks and stores what is not there yet. */
+static int put_new(struct store *store, struct zip_directory *zip, const char *digest, struct err *err)
 {
-    struct store_archive archive = {.size_bytes = len};
-    unsigned char digest[SHA256_BYTES], random[8];
+    unsigned char random[8];
     char tree[32], blob[32], hex[2 * sizeof random + 1];
-    if (len == 0)
-        return err_set(err, ERR_INVALID, "the archive is empty");
-    digest_sha256(zip, len, digest);
-    id_hex(digest, sizeof digest, archive.sha256_hex);
-    digest_base64_encode(digest, sizeof digest, archive.sha256_base64);
-    struct zip_summary summary;
-    int rc = zip_check(zip, len, &summary, err);
+    struct archive_tree *plan;
+    int rc = archive_tree_plan(zip, &plan, err);
     if (rc < 0)
         return rc;
-    archive.unpacked_bytes = summary.unpacked_bytes;
-    if (summary.unpacked_bytes > unpacked_max)
-        return err_set(err, ERR_TOO_LARGE, "the archive unpacks to %llu bytes, more than %llu", (unsigned long long)summary.unpacked_bytes,
-                       (unsigned long long)unpacked_max);
-    if (store_has(store, archive.sha256_hex)) {
-        *ret_archive = archive;
-        return 0;
-    }
     id_random(random, sizeof random);
     id_hex(random, sizeof random, hex);
     snprintf(tree, sizeof tree, "%s.tree", hex);
     snprintf(blob, sizeof blob, "%s.zip", hex);
-    rc = write_tree(store, tree, zip, len, unpacked_max, &archive.unpacked_bytes, err);
+    rc = write_tree(store, tree, zip, plan, err);
+    archive_tree_free(plan);
     if (rc == 0)
-        rc = write_blob(store, blob, zip, len, err);
+        rc = write_blob(store, blob, zip->zip, zip->zip_len, err);
     if (rc == 0)
-        rc = publish(store, tree, blob, archive.sha256_hex, err);
+        rc = publish(store, tree, blob, digest, err);
     struct err ignored; /* what is left here the next sweep removes */
     (void)!remove_tree(store->incoming, tree, &ignored);
     (void)!remove_tree(store->incoming, blob, &ignored);
+    return rc;
+}
+
+int store_put(struct store *store, const void *data, size_t len, uint64_t unpacked_max, struct store_archive *ret_archive, struct err *err)
+{
+    struct store_archive archive = {.size_bytes = len};
+    struct zip_directory *zip;
+    unsigned char digest[SHA256_BYTES];
+    int rc = zip_directory_read(data, len, TREE_NODES_MAX, &zip, err);
+    if (rc < 0)
+        return rc;
+    digest_sha256(data, len, digest);
+    id_hex(digest, sizeof digest, archive.sha256_hex);
+    digest_base64_encode(digest, sizeof digest, archive.sha256_base64);
+    archive.unpacked_bytes = zip->unpacked_bytes;
+    if (archive.unpacked_bytes > unpacked_max)
+        rc = err_set(err, ERR_TOO_LARGE, "the archive unpacks to %llu bytes, more than %llu", (unsigned long long)archive.unpacked_bytes,
+                     (unsigned long long)unpacked_max);
+    else if (!store_has(store, archive.sha256_hex))
+        rc = put_new(store, zip, archive.sha256_hex, err);
+    zip_directory_free(zip);
     if (rc == 0)
         *ret_archive = archive;
     return rc;

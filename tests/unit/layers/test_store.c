@@ -1,13 +1,13 @@
 /* The store: what it keeps, what it refuses (containment probes 59 to 63), and what a crash leaves. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/store.h"
 #include "layers/unpack.h"
-#include "layers/zip_check.h"
 #include "lib/base/fd.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/layers/zips.h"
@@ -57,16 +57,16 @@ static void test_store_keeps(void)
 {
     umask(077); /* as the daemon's: what workers read must not depend on it */
     set_up();
-    static const struct zip_item items[] = {{"app.py", NULL, "print(1)", 0, 0},
-                                            {"bin/run", NULL, "#!/bin/sh", 0100755, 0},
-                                            {"secret", NULL, "s", 0100600, 0},
-                                            {"setuid", NULL, "s", 0104755, 0},
-                                            {"bin/link", NULL, "../app.py", 0120777, 0},
-                                            {"empty/", NULL, "", 0040700, 0}};
+    static const struct zip_item items[] = {{.name = "app.py", .data = "print(1)"},
+                                            {.name = "bin/run", .data = "#!/bin/sh", .mode = 0100755},
+                                            {.name = "secret", .data = "s", .mode = 0100600},
+                                            {.name = "setuid", .data = "s", .mode = 0104755},
+                                            {.name = "bin/link", .data = "../app.py", .mode = 0120777},
+                                            {.name = "empty/", .data = "", .mode = 0040700}};
     struct store_archive a = {0}, b = {0};
     struct err err;
     CU_ASSERT_EQUAL_FATAL(put(items, 6, &a, &err), 0);
-    CU_ASSERT_EQUAL(a.unpacked_bytes, 8 + 9 + 1 + 1);
+    CU_ASSERT_EQUAL(a.unpacked_bytes, 8 + 9 + 1 + 1 + strlen("../app.py"));
     CU_ASSERT(store_has(store, a.sha256_hex));
     CU_ASSERT_EQUAL(put(items, 6, &b, &err), 0);
     CU_ASSERT_STRING_EQUAL(a.sha256_hex, b.sha256_hex);
@@ -98,23 +98,47 @@ static void test_store_refuses_hostile(void)
         size_t count;
         const char *says;
     } rows[] = {
-        {{{"../up", NULL, "x", 0, 0}}, 1, "\"..\""},
-        {{{"a/../../up", NULL, "x", 0, 0}}, 1, "\"..\""},
-        {{{"/abs", NULL, "x", 0, 0}}, 1, "absolute"},
-        {{{"a\\..\\up", NULL, "x", 0, 0}}, 1, "backslash"},
-        {{{"a//b", NULL, "x", 0, 0}}, 1, "component"},
-        {{{"link", NULL, "/etc/passwd", 0120777, 0}}, 1, "leads out"},
-        {{{"d/link", NULL, "../../up", 0120777, 0}}, 1, "leads out"},
-        {{{"link", NULL, "d/..", 0120777, 0}}, 1, "leads out"},
-        {{{"dev", NULL, "", 0020666, 0}}, 1, "device"},
-        {{{"fifo", NULL, "", 0010666, 0}}, 1, "device"},
-        {{{"same", NULL, "1", 0, 0}, {"same", NULL, "2", 0, 0}}, 2, "twice"},
-        {{{"f", NULL, "1", 0, 0}, {"f/x", NULL, "2", 0, 0}}, 2, "below it"},
-        {{{"d/", NULL, "", 0, 0}, {"d", NULL, "2", 0, 0}}, 2, "twice"},
-        {{{"good", "evil", "1", 0, 0}}, 1, "local header"},
-        {{{"enc", NULL, "1", 0, 1}}, 1, "encrypted"},
-        {{{"bad\xff", NULL, "1", 0, 0}}, 1, "UTF-8"},
-        {{{"l", NULL, "d", 0120777, 0}, {"l/x", NULL, "1", 0, 0}}, 2, "below it"},
+        {{{.name = "../up", .data = "x"}}, 1, "\"../up\" leads out"},
+        {{{.name = "a/../../up", .data = "x"}}, 1, "leads out"},
+        {{{.name = "a/..", .data = "x"}}, 1, "leads out"},
+        {{{.name = "/abs", .data = "x"}}, 1, "absolute"},
+        {{{.name = "//abs", .data = "x"}}, 1, "absolute"},
+        {{{.name = "a\\..\\up", .data = "x"}}, 1, "backslash"},
+        {{{.name = ".", .data = "x"}}, 1, "no name"},
+        {{{.name = "bad\xff", .data = "1"}}, 1, "UTF-8"},
+        {{{.name = "link", .data = "/etc/passwd", .mode = 0120777}}, 1, "absolute"},
+        {{{.name = "link", .data = "", .mode = 0120777}}, 1, "without a target"},
+        {{{.name = "d/link", .data = "../../up", .mode = 0120777}}, 1, "leads out"},
+        {{{.name = "d/link", .data = "x/../../../up", .mode = 0120777}, {.name = "d/x/f", .data = ""}}, 2, "leads out"},
+        {{{.name = "a/b/up", .data = "../..", .mode = 0120777}, {.name = "link", .data = "a/b/up/..", .mode = 0120777}}, 2, "goes up from"}, /* each inside by its text */
+        {{{.name = "link", .data = "d/..", .mode = 0120777}}, 1, "goes up from"},
+        {{{.name = "l", .data = "d", .mode = 0120777}, {.name = "l/x", .data = "1"}}, 2, "no directory"},
+        {{{.name = "l/x", .data = "1"}, {.name = "l", .data = "d", .mode = 0120777}}, 2, "no directory"},
+        {{{.name = "dev", .data = "", .mode = 0020666}}, 1, "device"},
+        {{{.name = "disk", .data = "", .mode = 0060666}}, 1, "device"},
+        {{{.name = "fifo", .data = "", .mode = 0010666}}, 1, "FIFO"},
+        {{{.name = "sock", .data = "", .mode = 0140666}}, 1, "socket"},
+        {{{.name = "odd", .data = "", .mode = 0150666}}, 1, "unknown kind"},
+        {{{.name = "same", .data = "1"}, {.name = "same", .data = "2"}}, 2, "twice"},
+        {{{.name = "d/same", .data = "1"}, {.name = "./d//same", .data = "2"}}, 2, "twice"},
+        {{{.name = "f", .data = "1"}, {.name = "f/x", .data = "2"}}, 2, "no directory"},
+        {{{.name = "f/x/y", .data = "2"}, {.name = "f", .data = "1"}, {.name = "f-", .data = "1"}}, 3, "no directory"},
+        {{{.name = "d/", .data = ""}, {.name = "d", .data = "2"}}, 2, "twice"},
+        {{{.name = "d/", .data = "content"}}, 1, "with content"},
+        {{{.name = "good", .local_name = "evil", .data = "1"}}, 1, "differently"},
+        {{{.name = "good", .local_name = "../x", .data = "1"}}, 1, "differently"},
+        {{{.name = "good", .data = "1", .local_method = 8}}, 1, "differently"},
+        {{{.name = "one", .data = "1"}, {.name = "one", .data = "1", .inside = true}}, 2, "shares"},
+        {{{.name = "one", .data = "1"}, {.name = "two", .local_name = "one", .data = "1", .inside = true}}, 2, "differently"},
+        {{{.name = "enc", .data = "1", .encrypted = 1}}, 1, "encrypted"},
+        {{{.name = "lzma", .data = "1", .method = 14}}, 1, "neither stored"},
+        {{{.name = "short", .data = "1", .claims = 2}}, 1, "two sizes"},
+        {{{.name = "short", .data = "12345", .deflated = true, .claims = 9}}, 1, "is broken"},
+        {{{.name = "long", .data = "12345", .deflated = true, .claims = 3}}, 1, "\"long\""},
+        {{{.name = "crc", .data = "1", .crc_xor = 1}}, 1, "checksum"},
+        {{{.name = "crc", .data = "1", .crc_xor = 1, .deflated = true}}, 1, "checksum"},
+        {{{.name = "mess", .data = "\xff\xff\xff\xff", .method = 8}}, 1, "is broken"},
+        {{{.name = "n\033[2J", .data = "1", .encrypted = 1}}, 1, "\"n?[2J\""}, /* no escapes in anybody's terminal */
     };
     set_up();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -132,7 +156,7 @@ static void test_store_refuses_hostile(void)
 static void test_store_refuses_broken(void)
 {
     set_up();
-    static const struct zip_item items[] = {{"a", NULL, "hello", 0, 0}, {"b", NULL, "world", 0, 0}};
+    static const struct zip_item items[] = {{.name = "a", .data = "hello"}, {.name = "b", .data = "world"}};
     CLEANUP(buf_free) struct buf zip = BUF_INIT(1 << 20);
     zip_write(&zip, items, 2);
     struct store_archive a;
@@ -146,18 +170,136 @@ static void test_store_refuses_broken(void)
     tear_down();
 }
 
+/* Like probe 62: neither what an archive says nor what it hides gets beyond the limit. */
 static void test_store_stops_bombs(void)
 {
     set_up();
-    CLEANUP(freep) char *large = malloc(MAX_BYTES + 2);
-    memset(large, 'x', MAX_BYTES + 1);
-    large[MAX_BYTES + 1] = '\0';
-    struct zip_item items[] = {{"big", NULL, large, 0, 0}};
+    struct zip_item honest[] = {{.name = "big", .data = "x", .repeat = MAX_BYTES + 1, .deflated = true}};
+    struct zip_item two[] = {{.name = "a", .data = "x", .repeat = MAX_BYTES - 1}, {.name = "b", .data = "xx"}};
+    struct zip_item liar[] = {{.name = "big", .data = "x", .repeat = 50 << 20, .deflated = true, .claims = 100}};
     struct store_archive a;
     struct err err;
-    CU_ASSERT_EQUAL(put(items, 1, &a, &err), -ERR_TOO_LARGE);
-    large[MAX_BYTES] = '\0';
-    CU_ASSERT_EQUAL(put(items, 1, &a, &err), 0);
+    CU_ASSERT_EQUAL(put(honest, 1, &a, &err), -ERR_TOO_LARGE);
+    CU_ASSERT_EQUAL(put(two, 2, &a, &err), -ERR_TOO_LARGE);
+    CU_ASSERT_EQUAL(put(liar, 1, &a, &err), -ERR_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "unpacks to more"));
+    liar[0].later = true;
+    CU_ASSERT_EQUAL(put(liar, 1, &a, &err), -ERR_INVALID);
+    honest[0].repeat = MAX_BYTES;
+    CU_ASSERT_EQUAL(put(honest, 1, &a, &err), 0);
+    tear_down();
+}
+
+/* Inodes are a limit, too, also those that only long names ask for. */
+static void test_store_limits_names(void)
+{
+    enum { ENTRIES = 1500, DEPTH = 80 };
+    set_up();
+    struct store_archive a;
+    struct err err;
+    CLEANUP(freep) struct zip_item *items = calloc(ENTRIES, sizeof *items);
+    CLEANUP(freep) char *names = calloc(ENTRIES, 3 * DEPTH + 8);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        char *name = names + i * (3 * DEPTH + 8);
+        items[i] = (struct zip_item){.name = name, .data = ""};
+        name += sprintf(name, "%04zu", i);
+        for (int d = 0; d < DEPTH; d++)
+            name += sprintf(name, "/d");
+    }
+    CU_ASSERT_EQUAL(put(items, ENTRIES, &a, &err), -ERR_TOO_LARGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "too many directories"));
+    char deep[2 * 101 + 2] = "", wide[258];
+    for (int d = 0; d < 101; d++)
+        strcat(deep, "d/");
+    memset(wide, 'w', 256);
+    wide[256] = '\0';
+    struct zip_item one[] = {{.name = deep, .data = ""}};
+    CU_ASSERT_EQUAL(put(one, 1, &a, &err), -ERR_TOO_LARGE);
+    one[0].name = wide;
+    CU_ASSERT_EQUAL(put(one, 1, &a, &err), -ERR_TOO_LARGE);
+    deep[2 * 100] = wide[255] = '\0';
+    CU_ASSERT_EQUAL(put(one, 1, &a, &err), 0);
+    one[0].name = deep;
+    CU_ASSERT_EQUAL(put(one, 1, &a, &err), 0);
+    tear_down();
+}
+
+/* What ordinary tools write in other ways. */
+static void test_store_takes_ordinary_archives(void)
+{
+    static const struct zip_item items[] = {{.name = "./", .data = "", .mode = 0040755},
+                                            {.name = "./a.py", .data = "1"},
+                                            {.name = "pkg/sub//x.py", .data = "2", .deflated = true, .later = true},
+                                            {.name = "pkg/", .data = "", .mode = 0040755},
+                                            {.name = "pkg-1/x", .data = "3"},
+                                            {.name = "pkg/", .data = "", .mode = 0040755},
+                                            {.name = "caf\xc3\xa9/e\xcc\x81.py", .data = "4"}, /* composed and not */
+                                            {.name = "caf\xc3\xa9/link", .data = "e\xcc\x81.py", .mode = 0120777},
+                                            {.name = "pkg/up", .data = "sub/../../a.py", .mode = 0120777},
+                                            {.name = "dangling", .data = "pkg/none", .mode = 0120777},
+                                            {.name = "late", .data = "data PK\7\10 in the middle", .later = true, .deflated = true},
+                                            {.name = "Icon\r", .data = ""}};
+    set_up();
+    mode_t mask = umask(077); /* the sandbox's user must be able to read it all the same */
+    struct store_archive a;
+    struct err err = {0};
+    CU_ASSERT_EQUAL(put(items, ARRAY_LEN(items), &a, &err), 0);
+    CU_ASSERT_STRING_EQUAL(err.msg, "");
+    umask(mask);
+    int tree = -1;
+    CU_ASSERT_EQUAL_FATAL(store_open_tree(store, a.sha256_hex, &tree, &err), 0);
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } want[] = {{".", 0040755}, {"a.py", 0100644}, {"pkg/sub", 0040755}, {"pkg/sub/x.py", 0100644}, {"caf\xc3\xa9/e\xcc\x81.py", 0100644},
+                {"Icon\r", 0100644}, {"late", 0100644}};
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct stat st = {0};
+        CU_ASSERT_EQUAL(fstatat(tree, want[i].name, &st, AT_SYMLINK_NOFOLLOW), 0);
+        CU_ASSERT_EQUAL(st.st_mode, want[i].mode);
+        if (S_ISREG(st.st_mode))
+            CU_ASSERT(st.st_mtime > 1750000000 && st.st_mtime < 1770000000); /* 2025-10-21, as the archive says */
+    }
+    CU_ASSERT_EQUAL(faccessat(tree, "caf\xc3\xa9/link", R_OK, 0), 0);
+    CU_ASSERT_EQUAL(faccessat(tree, "pkg/up", R_OK, 0), 0);
+    close(tree);
+    tear_down();
+}
+
+struct racer {
+    struct buf *zip;
+    int failed;
+};
+
+static void *race(void *arg)
+{
+    struct racer *racer = arg;
+    struct store_archive a;
+    struct err err;
+    for (int i = 0; i < 5; i++)
+        if (store_put(store, racer->zip->data, racer->zip->len, MAX_BYTES, &a, &err) < 0 || !store_has(store, a.sha256_hex))
+            racer->failed = 1;
+    return NULL;
+}
+
+static void test_store_put_at_once(void)
+{
+    enum { THREADS = 4 };
+    set_up();
+    static const struct zip_item items[] = {{.name = "a/b/c", .data = "x", .repeat = 5000, .deflated = true}, {.name = "d", .data = "y"}};
+    CLEANUP(buf_free) struct buf zip = BUF_INIT(1 << 20);
+    zip_write(&zip, items, 2);
+    pthread_t threads[THREADS];
+    struct racer racers[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++) {
+        racers[i].zip = &zip;
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        CU_ASSERT_FALSE(racers[i].failed);
+    }
+    CU_ASSERT_EQUAL(entries_in("trees"), 1);
     tear_down();
 }
 
@@ -169,7 +311,7 @@ static int claims(void *arg, const char *digest)
 static void test_store_sweep(void)
 {
     set_up();
-    static const struct zip_item one[] = {{"a", NULL, "1", 0, 0}}, two[] = {{"a", NULL, "2", 0, 0}}, three[] = {{"a", NULL, "3", 0, 0}};
+    static const struct zip_item one[] = {{.name = "a", .data = "1"}}, two[] = {{.name = "a", .data = "2"}}, three[] = {{.name = "a", .data = "3"}};
     struct store_archive a, b, c;
     struct err err;
     CU_ASSERT_EQUAL(put(one, 1, &a, &err) | put(two, 1, &b, &err) | put(three, 1, &c, &err), 0);
@@ -186,4 +328,4 @@ static void test_store_sweep(void)
 }
 
 TEST_MAIN("store", TEST(test_store_keeps), TEST(test_store_refuses_hostile), TEST(test_store_refuses_broken), TEST(test_store_stops_bombs),
-          TEST(test_store_sweep))
+          TEST(test_store_limits_names), TEST(test_store_takes_ordinary_archives), TEST(test_store_put_at_once), TEST(test_store_sweep))

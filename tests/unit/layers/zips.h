@@ -1,6 +1,7 @@
 /* Archives for the tests, written byte by byte: also those no tool would write. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,7 +12,18 @@ struct zip_item {
     const char *data;
     uint32_t mode; /* 0: as MS-DOS writes it */
     int encrypted;
+    /* What follows is left out by honest archives. */
+    size_t repeat;         /* the data so many times; 0: once */
+    bool deflated;         /* else stored */
+    bool later;            /* sizes behind the data, as a stream is written */
+    uint32_t claims;       /* the unpacked size it says it has, if not 0 */
+    uint32_t crc_xor;      /* what its checksum is wrong by */
+    uint16_t method;       /* the compression it says it has, if not 0 */
+    uint16_t local_method; /* and what its local header says, if not 0 */
+    const char *extra;     /* an extra field of its local header */
+    size_t extra_len;
+    bool inside; /* its local header is that of the entry before */
 };
 
-/* Stored entries. *out is cleared first. */
+/* *out is cleared first. */
 void zip_write(struct buf *out, const struct zip_item *items, size_t count);
