@@ -95,7 +95,7 @@ export function hint(error) {
 
 // The same error with the hint in its message and stack.
 export function explain(error) {
-    const words = isNativeError(error) ? hint(error) : '';
+    const words = error instanceof Error ? hint(error) : '';
     if (words && !error.message.includes(words)) {
         const old = error.message;
         error.message = `${old} (${words})`;

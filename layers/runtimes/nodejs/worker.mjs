@@ -136,11 +136,18 @@ function die(title, error, status) {
     process.exit(status);
 }
 
+// Node writes to pipes when the event loop gets to it; here output must be out before the worker waits, or exits.
+function blockOnOutput() {
+    for (const stream of [process.stdout, process.stderr])
+        stream._handle?.setBlocking?.(true);
+}
+
 // An event from end to end, with a handler of ours and nobody to hear the answer. Leaves no trace.
 export async function rehearse() {
     const methods = {...console}, root = path.dirname(fileURLToPath(import.meta.url));
     const nowhere = fs.openSync('/dev/null', 'w');
     const fields = ['rehearsal', '0', 'arn', '', '', '', ''];
+    blockOnOutput();
     patchConsole(nowhere);
     out = nowhere;
     invoke = invokePlain.bind(null, await load(root, 'rehearsal.handler'));
@@ -160,6 +167,7 @@ export async function rehearse() {
 // From an environment that is the function's to the end of its life. prepare() returns the directory of its code.
 export async function run(prepare) {
     patchConsole();
+    blockOnOutput();
     process.on('uncaughtException', (error) => die('Uncaught Exception', error, EXIT_EXCEPTION));
     process.on('unhandledRejection', (reason, promise) =>
         die('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), EXIT_REJECTION));
