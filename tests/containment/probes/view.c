@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,8 +101,14 @@ static int try_connect(int family, const char *address, int port)
     if (fd < 0)
         return errno;
     int code = connect(fd, to, family == AF_INET ? sizeof four : sizeof six) < 0 ? errno : 0;
+    if (code == EINPROGRESS) { /* a busy host answers a little later */
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        socklen_t len = sizeof code;
+        poll(&wait, 1, 2000);
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    }
     close(fd);
-    return code == EINPROGRESS ? 0 : code;
+    return code;
 }
 
 /* arg: a port of the host's own loopback and the name of an abstract socket of the host's: "PORT NAME". */
@@ -127,6 +134,14 @@ static void network(struct visit *visit, struct answer *answer)
 }
 
 /* Every port of the own loopback that takes a connection: nobody else's Runtime API among them. */
+/* A connection to a port that is being used as its own source port meets itself: nobody listens there. */
+static int met_itself(int fd, int port)
+{
+    struct sockaddr_in own;
+    socklen_t len = sizeof own;
+    return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && ntohs(own.sin_port) == port;
+}
+
 static void ports(struct visit *visit, struct answer *answer)
 {
     char list[2048] = "", ns[64] = "";
@@ -136,7 +151,7 @@ static void ports(struct visit *visit, struct answer *answer)
                                  .sin_port = htons((unsigned short)port),
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && strlen(list) < sizeof list - 8)
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && !met_itself(fd, port) && strlen(list) < sizeof list - 8)
             sprintf(list + strlen(list), "%d ", port);
         if (fd >= 0)
             close(fd);

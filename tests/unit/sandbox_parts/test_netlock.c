@@ -77,7 +77,8 @@ static int inside(void)
         return 41;
     if (device("/dev/loop0") != EPERM && device("/dev/loop0") != ENOENT)
         return 42;
-    return mknod("/tmp/netlock-test-node", S_IFCHR | 0600, 0x103) < 0 && errno == EPERM ? 0 : 43;
+    /* /dev/mem: the five harmless ones may be made, templates need them */
+    return mknod("/tmp/netlock-test-node", S_IFCHR | 0600, 0x101) < 0 && errno == EPERM ? 0 : 43;
 }
 
 static void test_netlock_inside(void)
