@@ -32,6 +32,7 @@
 #include "sandbox/tmpdisk.h"
 #include "sandbox/zygotes.h"
 
+#define IDLE_AGAIN_US 1000
 #define IDLE_US 20000 /* without a message for so long, the pools are topped up */
 
 /* ---- children ---- */
@@ -274,6 +275,8 @@ static void on_idle(void *arg)
 {
     struct spawner *spawner = arg;
     tmpdisk_refill(spawner->disks);
+    if (views_refill(spawner->views))
+        loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us() + IDLE_AGAIN_US);
 }
 
 /* ---- start ---- */

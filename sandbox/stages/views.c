@@ -22,6 +22,8 @@
 
 #define VIEWS_MAX 256 /* versions kept; one costs about seven mounts */
 #define PARTS_MAX 8
+#define SPARES_MAX 8  /* half-made views: what does not depend on the function is mounted while nobody waits */
+#define PLACES_MAX 32 /* directories whose submounts we remember */
 #define PATH_BYTES 1024
 
 struct view {
@@ -40,11 +42,24 @@ struct view {
 
 TAILQ_HEAD(view_list, view);
 
+/* Whether the host has something mounted below a directory; asked once, for the answer takes reading every mount there is. What is
+ * mounted there later is not seen by functions until the spawner starts anew. */
+struct place {
+    char path[SPAWN_PATH_MAX];
+    bool has_below;
+};
+
 struct views {
     char *dir, *etc, *empty, *trees;
     unsigned next_number;
     struct view *by_key;
     struct view_list by_use;
+    struct view *spare[SPARES_MAX];
+    size_t spares;
+    char prefix[SPAWN_PATH_MAX], var_runtime[SPAWN_PATH_MAX]; /* what spares are made for: the last zygote that was used */
+    bool wants_spares;
+    struct place places[PLACES_MAX];
+    size_t place_count;
 };
 
 int views_open(const char *run_dir, const char *trees_dir, struct views **ret_views, struct err *err)
@@ -101,6 +116,10 @@ void views_close(struct views *views)
         return;
     while ((view = TAILQ_FIRST(&views->by_use)))
         drop(views, view);
+    while (views->spares) {
+        unmake(views, views->spare[--views->spares]);
+        free(views->spare[views->spares]);
+    }
     free(views->dir);
     free(views->etc);
     free(views->empty);
@@ -142,15 +161,30 @@ static int add_part(struct views *views, struct view *view, int fd, const char *
     return rc;
 }
 
+static int has_below(struct views *views, const char *path, bool *ret_has, struct err *err)
+{
+    for (size_t i = 0; i < views->place_count; i++)
+        if (str_eq(views->places[i].path, path)) {
+            *ret_has = views->places[i].has_below;
+            return 0;
+        }
+    int rc = mount_has_below(path, ret_has, err);
+    if (rc == 0 && views->place_count < PLACES_MAX) {
+        str_copy(views->places[views->place_count].path, SPAWN_PATH_MAX, path);
+        views->places[views->place_count++].has_below = *ret_has;
+    }
+    return rc;
+}
+
 /* One directory of the host. Where other file systems are mounted below it an overlay would hide them: then a plain copy of
  * the mounts, which shares inodes. */
 static int add_directory(struct views *views, struct view *view, const char *from, const char *at, struct err *err)
 {
-    bool has_below;
-    int fd = -1, rc = mount_has_below(from, &has_below, err);
+    bool shared;
+    int fd = -1, rc = has_below(views, from, &shared, err);
     if (rc < 0)
         return rc;
-    if (has_below) {
+    if (shared) {
         rc = mount_copy(from, true, &fd, err);
         return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
     }
@@ -231,22 +265,89 @@ static int add_meminfo(struct views *views, struct view *view, uint32_t memory_m
     return rc < 0 ? rc : add_part(views, view, fd, "/proc/meminfo", true, err);
 }
 
-static int make_parts(struct views *views, struct view *view, const struct view_spec *spec, struct err *err)
+static int start_view(struct views *views, struct view **ret_view, struct err *err)
 {
-    char path[PATH_BYTES], code[1][SPAWN_DIGEST_BYTES];
+    char path[PATH_BYTES];
+    struct view *view = calloc(1, sizeof *view);
+    if (!view)
+        return err_set(err, ERR_NO_MEMORY, "no memory for a view");
+    view->number = views->next_number++;
     snprintf(path, sizeof path, "%s/%u", views->dir, view->number);
-    if (mkdir(path, 0755) < 0)
+    if (mkdir(path, 0755) < 0) {
+        free(view);
         return err_errno(err, "making %s", path);
-    memcpy(code[0], spec->code, SPAWN_DIGEST_BYTES);
+    }
+    *ret_view = view;
+    return 0;
+}
+
+static int add_system(struct views *views, struct view *view, struct err *err)
+{
     int rc = add_directory(views, view, "/usr", "/usr", err);
-    if (rc == 0)
-        rc = add_directory(views, view, views->etc, "/etc", err);
+    return rc < 0 ? rc : add_directory(views, view, views->etc, "/etc", err);
+}
+
+static int add_interpreter(struct views *views, struct view *view, const char *prefix, const char *var_runtime, struct err *err)
+{
+    int rc = prefix[0] ? add_directory(views, view, prefix, prefix, err) : 0;
+    if (rc == 0 && var_runtime[0])
+        rc = add_directory(views, view, var_runtime, "/var/runtime", err);
+    str_copy(view->prefix, sizeof view->prefix, prefix);
+    str_copy(view->var_runtime, sizeof view->var_runtime, var_runtime);
+    return rc;
+}
+
+/* A view without a function yet; what the function is made of comes on top of it. */
+static struct view *take_spare(struct views *views, const struct view_spec *spec)
+{
+    if (str_starts(spec->prefix, "/opt/") && spec->layer_count)
+        return NULL; /* there the layers lie below the interpreter */
+    for (size_t i = views->spares; i-- > 0;) {
+        struct view *spare = views->spare[i];
+        if (!str_eq(spare->prefix, spec->prefix) || !str_eq(spare->var_runtime, spec->var_runtime))
+            continue;
+        views->spare[i] = views->spare[--views->spares];
+        return spare;
+    }
+    return NULL;
+}
+
+bool views_refill(struct views *views)
+{
+    struct view *view;
+    struct err err;
+    if (!views->wants_spares)
+        return false;
+    if (views->spares == SPARES_MAX) { /* those of another interpreter make room, one by one */
+        for (size_t i = 0; i < views->spares; i++)
+            if (!str_eq(views->spare[i]->prefix, views->prefix) || !str_eq(views->spare[i]->var_runtime, views->var_runtime)) {
+                unmake(views, views->spare[i]);
+                free(views->spare[i]);
+                views->spare[i] = views->spare[--views->spares];
+                return true;
+            }
+        return false;
+    }
+    if (start_view(views, &view, &err) < 0)
+        return false;
+    if (add_system(views, view, &err) < 0 || add_interpreter(views, view, views->prefix, views->var_runtime, &err) < 0) {
+        unmake(views, view); /* the next visit will say what is wrong */
+        free(view);
+        return false;
+    }
+    views->spare[views->spares++] = view;
+    return true;
+}
+
+static int make_parts(struct views *views, struct view *view, bool spare, const struct view_spec *spec, struct err *err)
+{
+    char code[1][SPAWN_DIGEST_BYTES];
+    memcpy(code[0], spec->code, SPAWN_DIGEST_BYTES);
+    int rc = spare ? 0 : add_system(views, view, err);
     if (rc == 0)
         rc = add_layers(views, view, spec, err);
-    if (rc == 0 && spec->prefix[0])
-        rc = add_directory(views, view, spec->prefix, spec->prefix, err);
-    if (rc == 0 && spec->var_runtime[0])
-        rc = add_directory(views, view, spec->var_runtime, "/var/runtime", err);
+    if (rc == 0 && !spare)
+        rc = add_interpreter(views, view, spec->prefix, spec->var_runtime, err);
     if (rc == 0)
         rc = add_trees(views, view, (const char(*)[SPAWN_DIGEST_BYTES])code, 1, views->empty, "/var/task", err);
     if (rc == 0)
@@ -256,20 +357,21 @@ static int make_parts(struct views *views, struct view *view, const struct view_
 
 static int make(struct views *views, const struct view_spec *spec, struct view **ret_view, struct err *err)
 {
-    struct view *view = calloc(1, sizeof *view);
-    if (!view)
-        return err_set(err, ERR_NO_MEMORY, "no memory for a view");
+    struct view *spare = take_spare(views, spec), *view = spare;
+    int rc = spare ? 0 : start_view(views, &view, err);
+    if (rc < 0)
+        return rc;
     if (HASH_COUNT(views->by_key) >= VIEWS_MAX)
         drop(views, TAILQ_FIRST(&views->by_use));
+    str_copy(views->prefix, sizeof views->prefix, spec->prefix);
+    str_copy(views->var_runtime, sizeof views->var_runtime, spec->var_runtime);
+    views->wants_spares = true;
     view->key = spec->key;
-    view->number = views->next_number++;
     view->memory_mb = spec->memory_mb;
     view->layer_count = spec->layer_count;
     memcpy(view->code, spec->code, sizeof view->code);
     memcpy(view->layer, spec->layer, spec->layer_count * sizeof view->layer[0]);
-    str_copy(view->prefix, sizeof view->prefix, spec->prefix);
-    str_copy(view->var_runtime, sizeof view->var_runtime, spec->var_runtime);
-    int rc = make_parts(views, view, spec, err);
+    rc = make_parts(views, view, spare != NULL, spec, err);
     if (rc < 0) {
         unmake(views, view);
         free(view);

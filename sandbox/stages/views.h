@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/err.h"
@@ -29,5 +30,7 @@ void views_close(struct views *views);
 /* Puts the version's view into a room, making it first if this is the version's first room. Both namespaces are borrowed
  * descriptors; on return we are in own_ns again, or the process ends. */
 int views_attach(struct views *views, const struct view_spec *spec, int room_ns, int own_ns, struct err *err) WARN_UNUSED;
+/* Mounts one more of what every version needs, for the interpreter that was used last; call when idle. True when it did something. */
+bool views_refill(struct views *views);
 /* Drops every cached view with that tree; rooms keep theirs. */
 void views_forget(struct views *views, const char *digest);
