@@ -34,11 +34,22 @@
 struct init {
     struct init_order order;
     int mounts[2]; /* /proc, /tmp */
+    int groups[FD_PASS_MAX];
     int listeners[SANDBOX_LISTENERS];
     const char *stage;
 };
 
 /* ---- the steps: 0, or -1 with errno */
+
+static int join_groups(struct init *init)
+{
+    for (uint32_t i = 0; i < init->order.cgroup_count; i++) {
+        if (write(init->groups[i], "0", 1) < 0)
+            return -1;
+        close(init->groups[i]);
+    }
+    return 0;
+}
 
 /* Only this pid 1, for it is the root of the room's user namespace, may say where process numbers begin. They differ from
  * room to room and from the zygote's own number: OpenSSL notices a fork only by getpid(). Best effort; the spawner checks the
@@ -164,6 +175,7 @@ static const struct {
     const char *name;
     int (*run)(struct init *init);
 } steps[] = {
+    {"cgroups", join_groups},
     {"init ids", take_identity},         {"init namespaces", make_namespaces}, {"init loopback", bring_up_loopback},
     {"init listeners", open_listeners},  {"init hostname", set_hostname},      {"init proc", attach_proc},
     {"init tmp", attach_tmp},            {"init numbers", number_processes},   {"init masks", mask_proc},
@@ -219,9 +231,10 @@ void sandbox_init(int sock)
     setsid();
     arrange_descriptors(sock);
     if (fd_recv(ZYGOTE_SOCKET_FD, &init.order, sizeof init.order, fds, &nfds, &err) != sizeof init.order ||
-        nfds != ARRAY_LEN(init.mounts))
+        nfds != ARRAY_LEN(init.mounts) + init.order.cgroup_count)
         _exit(1);
     memcpy(init.mounts, fds, sizeof init.mounts);
+    memcpy(init.groups, fds + ARRAY_LEN(init.mounts), init.order.cgroup_count * sizeof *fds);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         init.stage = steps[i].name;
         errno = 0;

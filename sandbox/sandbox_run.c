@@ -113,11 +113,6 @@ static int map_ids(struct room *room, struct err *err)
     return rc < 0 ? rc : write_map(pid, "gid_map", map, err);
 }
 
-static int attach_group(struct room *room, struct err *err)
-{
-    return cgroup_attach_pid(room->group, room->init.pid, err);
-}
-
 /* A proc instance belongs to the pid namespace that our children would be born in. */
 static int make_proc(struct room *room, int *ret_fd, struct err *err)
 {
@@ -144,7 +139,8 @@ static uint32_t choose_first_pid(const struct spawner *spawner)
 static int send_order(struct room *room, struct err *err)
 {
     struct spawner *spawner = room->spawner;
-    const struct init_order order = {.single_id = spawner->options->single_id, .first_pid = choose_first_pid(spawner)};
+    struct init_order order = {.single_id = spawner->options->single_id, .first_pid = choose_first_pid(spawner)};
+    int fds[2 + CGROUP_HIERARCHIES_MAX];
     uid_t worker = spawner->options->single_id ? room->uid : room->uid + 1;
     CLEANUP(fd_closep) int proc = -1;
     CLEANUP(fd_closep) int tmp = -1;
@@ -154,7 +150,13 @@ static int send_order(struct room *room, struct err *err)
     if (rc < 0)
         return rc;
     room->tmp_mb = TMP_MB_DEFAULT;
-    return fd_send(room->init_sock, &order, sizeof order, (int[]){proc, tmp}, 2, err);
+    /* It joins its groups by itself: moving another process takes a lock that waits for a grace period of the kernel's. */
+    fds[0] = proc;
+    fds[1] = tmp;
+    order.cgroup_count = (uint32_t)cgroup_procs_fds(room->group, fds + 2);
+    if (order.cgroup_count == 0 && cgroup_abilities(spawner->options->cgroups)->version != 0)
+        return err_errno(err, "opening the room's control groups");
+    return fd_send(room->init_sock, &order, sizeof order, fds, 2 + order.cgroup_count, err);
 }
 
 int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *err)
@@ -164,7 +166,7 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
         int (*run)(struct room *room, struct err *err);
     } stages[] = {
         {"uids", take_uids}, {"cgroup", make_group}, {"clone", clone_init},
-        {"maps", map_ids},   {"attach", attach_group}, {"mounts", send_order},
+        {"maps", map_ids},   {"mounts", send_order},
     };
     for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
         int rc = stages[i].run(room, err);

@@ -33,8 +33,9 @@ struct zygote_report {
     char stage[STAGE_BYTES];
 };
 
-/* spawner -> pid 1 of a room, with the detached mounts of /proc and /tmp. */
+/* spawner -> pid 1 of a room, with the detached mounts of /proc and /tmp, then cgroup_count of cgroup_procs_fds(). */
 struct init_order {
     uint32_t single_id;
+    uint32_t cgroup_count;
     uint32_t first_pid; /* about where the room's process numbers begin; 0: anywhere */
 };
