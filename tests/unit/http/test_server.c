@@ -5,7 +5,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -23,6 +25,7 @@ static int ports[2];
 static char contexts[2][8] = {"first", "second"};
 static struct http_req *parked; /* a request to /park, not replied to */
 static int gone_calls, requests;
+static size_t body_max = BODY_MAX;
 
 static void on_gone(void *arg)
 {
@@ -37,6 +40,14 @@ static void on_request(void *arg, struct http_req *req)
     requests++;
     struct http_slice path = http_req_path(req), query = http_req_query(req), body = http_req_body(req);
     struct http_slice x = http_req_header(req, "X-TEST"), host = http_req_header(req, "Host");
+    int status;
+    size_t len;
+    if (path.n < 32 && sscanf(path.p, "/status/%d/%zu ", &status, &len) == 2) {
+        char *fill = malloc(len + 1);
+        memset(fill, 'f', len);
+        http_reply(req, &(struct http_reply){.status = status, .body = fill, .body_len = len, .body_free = free});
+        return;
+    }
     if (path.n == 5 && memcmp(path.p, "/park", 5) == 0) {
         parked = req;
         http_req_on_gone(req, on_gone, &parked);
@@ -54,7 +65,7 @@ static int listen_somewhere(int *ret_port)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    CU_ASSERT_EQUAL_FATAL(bind(fd, (void *)&at, len) | listen(fd, 16) | getsockname(fd, (void *)&at, &len), 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (void *)&at, len) | listen(fd, 128) | getsockname(fd, (void *)&at, &len), 0);
     *ret_port = ntohs(at.sin_port);
     return fd;
 }
@@ -62,7 +73,7 @@ static int listen_somewhere(int *ret_port)
 static void start(int64_t request_ms, int64_t idle_ms)
 {
     struct err err;
-    struct http_options options = {.body_bytes_max = BODY_MAX, .header_bytes_max = 65536, .request_ms_max = request_ms, .idle_ms_max = idle_ms,
+    struct http_options options = {.body_bytes_max = body_max, .header_bytes_max = 65536, .request_ms_max = request_ms, .idle_ms_max = idle_ms,
                                    .connections_max = 100, .tmp_dir = "/tmp"};
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
     CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &options, on_request, NULL, &server, &err), 0);
@@ -146,14 +157,24 @@ static void test_server_limits(void)
     put(fd, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n");
     CU_ASSERT_EQUAL(await(fd, "413", in, sizeof in), 1);
     close(fd);
-    /* Transfer-Encoding wins over Content-Length (RFC 9112, 6.3): what follows the last chunk is the next request, not a body */
-    fd = dial(ports[0]);
-    put(fd, "POST /te HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-    CU_ASSERT_EQUAL(await(fd, "POST /te? [3]", in, sizeof in), 1);
-    close(fd);
+    static const char *const ambiguous[] = {
+        "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n 4\r\n\r\nabcd",
+        "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        "GET /x HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc"};
+    requests = 0;
+    for (size_t i = 0; i < ARRAY_LEN(ambiguous); i++) {
+        fd = dial(ports[0]);
+        put(fd, ambiguous[i]);
+        CU_ASSERT_EQUAL(await(fd, "HTTP/1.1 400 ", in, sizeof in), 1);
+        CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0); /* and closed */
+        close(fd);
+    }
     static const char *const malformed[] = {"GET /x HTTP/1.1\r\nHost : h\r\n\r\n", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
                                             "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "\0\0\r\n\r\n"};
-    requests = 0;
     for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
         fd = dial(ports[0]);
         put(fd, malformed[i]);
@@ -236,5 +257,176 @@ static void test_server_listener_close(void)
     stop();
 }
 
+/* Whole answers, one after the other on one connection: what has no body has none, and what follows is not taken for one. */
+static void test_server_statuses(void)
+{
+    static const struct {
+        const char *ask, *head, *not_there;
+    } rows[] = {{"GET /status/200/3", "Content-Length: 3\r\n", NULL},
+                {"HEAD /status/200/3", "Content-Length: 3\r\n", "fff"},
+                {"GET /status/204/0", "HTTP/1.1 204 No Content\r\n", "Content-Length"},
+                {"GET /status/304/0", "HTTP/1.1 304 Not Modified\r\n", "Content-Length"},
+                {"GET /status/200/0", "Content-Length: 0\r\n", NULL},
+                {"GET /status/404/1", "HTTP/1.1 404 Not Found\r\n", NULL},
+                {"GET /status/599/1", "HTTP/1.1 599 Unnamed\r\n", NULL},
+                {"GET /status/301/9", "HTTP/1.1 301 Moved Permanently\r\n", NULL}};
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(freep) char *ask = str_format("%s HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n", rows[i].ask);
+        put(fd, ask);
+        CU_ASSERT_EQUAL(await(fd, "GET /next? [0]  h first", in, sizeof in), 1);
+        char *next = strstr(in, "HTTP/1.1 201 Created");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(next);
+        *next = '\0';
+        CU_ASSERT_PTR_NOT_NULL(strstr(in, rows[i].head));
+        if (rows[i].not_there)
+            CU_ASSERT_PTR_NULL(strstr(in, rows[i].not_there));
+    }
+    CU_ASSERT_EQUAL(requests, 2 * (int)ARRAY_LEN(rows));
+    close(fd);
+    stop();
+}
+
+/* Sends len bytes while the server runs; false if the connection breaks. */
+static bool pour(int fd, size_t len)
+{
+    static char zeros[65536];
+    while (len > 0) {
+        ssize_t n = send(fd, zeros, len < sizeof zeros ? len : sizeof zeros, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN)
+            return false;
+        len -= n > 0 ? (size_t)n : 0;
+        http_server_run_once(server, 0);
+    }
+    return true;
+}
+
+static void test_server_large_bodies(void)
+{
+    enum { UP = 50 << 20, DOWN = 6 << 20 };
+    char in[4096];
+    body_max = 70 << 20;
+    start(20000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "POST /up HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 52428800\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "100 Continue", in, sizeof in), 1);
+    CU_ASSERT(pour(fd, UP));
+    CU_ASSERT_EQUAL(await(fd, "POST /up? [52428800]", in, sizeof in), 1);
+    put(fd, "GET /status/200/6291456 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"); /* a body on a GET, too */
+    size_t got = 0;
+    CLEANUP(freep) char *down = malloc(DOWN + 4096);
+    for (int64_t end = clock_mono_us() + 10000000; got < DOWN && clock_mono_us() < end;) {
+        http_server_run_once(server, 1);
+        ssize_t n = recv(fd, down + got, DOWN + 4096 - got, MSG_DONTWAIT);
+        got += n > 0 ? (size_t)n : 0;
+    }
+    CU_ASSERT(got > DOWN && down[got - 1] == 'f' && memmem(down, got, "Content-Length: 6291456\r\n", 25));
+    close(fd);
+    /* Too large, and the client looks at nothing before it has sent all: it gets its answer. */
+    fd = dial(ports[0]);
+    put(fd, "POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 83886080\r\n\r\n");
+    CU_ASSERT(pour(fd, 80 << 20));
+    CU_ASSERT_EQUAL(await(fd, "HTTP/1.1 413 ", in, sizeof in), 1);
+    close(fd);
+    stop();
+    body_max = BODY_MAX;
+}
+
+/* A client that sent its next request already and left is noticed, too. */
+static void test_server_pipelined_client_leaves(void)
+{
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < 500 && !parked; i++)
+        http_server_run_once(server, 10);
+    put(fd, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    run_for(50);
+    close(fd);
+    for (int i = 0; i < 500 && !gone_calls; i++)
+        http_server_run_once(server, 10);
+    CU_ASSERT_EQUAL(gone_calls, 1);
+    stop();
+}
+
+static void test_server_out_of_connections(void)
+{
+    enum { MANY = 110 }; /* 100 are allowed */
+    char in[4096];
+    int fds[MANY];
+    start(5000, 5000);
+    for (int i = 0; i < MANY; i++)
+        fds[i] = dial(ports[0]); /* the kernel's queue takes the rest */
+    run_for(300);
+    put(fds[MANY - 1], "GET /last HTTP/1.1\r\nHost: h\r\n\r\n");
+    run_for(300);
+    CU_ASSERT_EQUAL(requests, 0);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    CU_ASSERT_EQUAL(await(fds[MANY - 1], "GET /last", in, sizeof in), 1);
+    for (int i = 20; i < MANY; i++)
+        close(fds[i]);
+    stop();
+}
+
+static void test_server_out_of_descriptors(void)
+{
+    char in[4096];
+    start(5000, 5000);
+    int fd = dial(ports[0]);
+    put(fd, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "GET /a", in, sizeof in), 1);
+    int waiting = dial(ports[0]);
+    put(waiting, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+    struct rlimit old, low = {.rlim_cur = 0, .rlim_max = 0};
+    getrlimit(RLIMIT_NOFILE, &old);
+    low = (struct rlimit){(rlim_t)waiting + 1, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &low);
+    clock_t before = clock();
+    run_for(600);
+    CU_ASSERT((clock() - before) * 1000 / CLOCKS_PER_SEC < 200); /* it waits, and does not spin */
+    put(fd, "GET /c HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "GET /c", in, sizeof in), 1); /* who is in is served */
+    setrlimit(RLIMIT_NOFILE, &old);
+    CU_ASSERT_EQUAL(await(waiting, "GET /b", in, sizeof in), 1);
+    close(fd);
+    close(waiting);
+    stop();
+}
+
+/* One listener per sandbox: many come and go. */
+static void test_server_many_listeners(void)
+{
+    enum { MANY = 300 };
+    static struct http_listener *many[MANY];
+    static char names[MANY][8];
+    int at[MANY];
+    char in[4096];
+    struct err err;
+    start(5000, 5000);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "n%d", i);
+        CU_ASSERT_EQUAL_FATAL(http_server_add(server, listen_somewhere(&at[i]), names[i], &many[i], &err), 0);
+    }
+    for (int i = 0; i < MANY; i += 50) {
+        CLEANUP(freep) char *want = str_format("GET /x? [0]  h n%d", i);
+        int fd = dial(at[i]);
+        put(fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+        CU_ASSERT_EQUAL(await(fd, want, in, sizeof in), 1);
+        http_listener_close(many[i]);
+        CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0);
+        close(fd);
+    }
+    int fd = dial(at[1]);
+    put(fd, "GET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fd, "h n1", in, sizeof in), 1);
+    close(fd);
+    stop();
+}
+
 TEST_MAIN("server", TEST(test_server_answers), TEST(test_server_limits), TEST(test_server_client_leaves), TEST(test_server_late_reply),
-          TEST(test_server_slow_and_idle), TEST(test_server_listener_close))
+          TEST(test_server_slow_and_idle), TEST(test_server_listener_close), TEST(test_server_statuses),
+          TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves), TEST(test_server_out_of_connections),
+          TEST(test_server_out_of_descriptors), TEST(test_server_many_listeners))

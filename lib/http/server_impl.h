@@ -1,0 +1,77 @@
+/* Inside lib/http: what the server's files share. The only header of ours that knows h2o. */
+#pragma once
+
+#define H2O_USE_LIBUV 0
+#include <h2o.h>
+#include <h2o/http1.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "lib/base/loop.h"
+#include "lib/http/server.h"
+
+struct http_req {
+    h2o_req_t *h2o;
+    struct conn *conn;
+    http_gone_fn *gone;
+    void *gone_arg;
+};
+
+/* One accepted connection. Freed when h2o closes the socket. */
+struct conn {
+    struct http_listener *listener;
+    h2o_socket_t *sock;
+    struct http_req *pending; /* handed out, not replied to; NULL else */
+    int64_t since_us;         /* when the current phase (idle, or receiving a request) began */
+    size_t bytes_seen;        /* sock->bytes_read when it became idle */
+    bool receiving, cut;
+    int linger_fd; /* -1, or the connection once more: it was refused with bytes still to come */
+    TAILQ_ENTRY(conn) link; /* listener->conns */
+};
+
+struct http_listener {
+    struct http_server *server;
+    h2o_socket_t *sock; /* NULL once it stopped accepting */
+    void *context;
+    bool closing;
+    TAILQ_HEAD(, conn) conns;
+    TAILQ_ENTRY(http_listener) link;
+};
+
+TAILQ_HEAD(linger_list, lingering);
+
+struct http_server {
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    struct http_options options;
+    http_request_fn *on_request;
+    void *arg;
+    struct loop *loop;
+    h2o_socket_t *nested;
+    struct loop_timer sweep;
+    unsigned connections, pending;
+    bool paused;   /* out of descriptors, or at connections_max: no accepting until the next sweep */
+    bool low_disk; /* bodies stay in memory */
+    struct linger_list lingering;
+    unsigned linger_count;
+    TAILQ_HEAD(, http_listener) listeners;
+};
+
+struct http_handler {
+    h2o_handler_t super;
+    struct http_server *server;
+};
+
+/* h2o's handler: hands a request to the server's owner. */
+int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o);
+/* The client went away: tells the owner and lets go of the request. */
+void http_request_gone(struct http_req *req);
+
+/* The connection's request is being refused by h2o or by us, who close then: a client that is still sending would lose the answer to
+ * a reset. Keeps the connection open beside h2o, which closes its descriptor before it tells. */
+void linger_prepare(struct conn *conn);
+/* h2o has closed: shuts our half, reads and drops what comes, within limits. */
+void linger_start(struct conn *conn);
+void linger_sweep(struct http_server *server, int64_t now_us);
+void linger_stop(struct http_server *server);
