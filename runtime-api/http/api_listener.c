@@ -23,9 +23,13 @@ static void on_listener(void *arg, uint32_t events)
     (void)events;
     session_enter(session);
     for (int i = 0; i < LIMIT_ACCEPTS_PER_ROUND; i++) {
-        if (session->conn_count >= LIMIT_CONNS && !http_conns_evict(session)) {
-            unwatch(session); /* the kernel's queue is the next limit */
-            break;
+        if (session->conn_count >= LIMIT_CONNS) {
+            if (i > 0) /* whether yet another waits, the next round knows */
+                break;
+            if (!http_conns_evict(session)) {
+                unwatch(session); /* the kernel's queue is the next limit */
+                break;
+            }
         }
         int fd = accept4(session->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {

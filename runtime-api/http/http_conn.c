@@ -550,7 +550,9 @@ bool http_conns_evict(struct session *session)
 {
     struct http_conn *conn;
     TAILQ_FOREACH(conn, &session->conns, link) {
-        if (conn->state == HTTP_CONN_LINGER || (conn->state == HTTP_CONN_HEAD && conn->in.len == 0)) {
+        char c;
+        bool quiet = conn->state == HTTP_CONN_HEAD && conn->in.len == 0 && recv(conn->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+        if (quiet || conn->state == HTTP_CONN_LINGER) {
             http_conn_close(conn);
             return true;
         }

@@ -200,7 +200,7 @@ void peer_send_bytes(int fd, const void *data, size_t len)
 {
     int64_t end = clock_mono_us() + 5 * WAIT_US;
     for (size_t done = 0; done < len && clock_mono_us() < end;) {
-        ssize_t n = send(fd, (const char *)data + done, len - done, MSG_NOSIGNAL);
+        ssize_t n = send(fd, (const char *)data + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0)
             done += (size_t)n;
         else if (errno != EAGAIN)
