@@ -20,6 +20,7 @@
 #include "host/invoke/invoke.h"
 #include "host/privileges.h"
 #include "host/telemetry/logs.h"
+#include "layers/runtimes/runtime_dir.h"
 #include "lib/base/fd.h"
 #include "lib/base/jobs.h"
 #include "lib/base/log.h"
@@ -98,6 +99,14 @@ static int start_spawner(struct app *app, struct err *err)
     return spawn_client_start(app->loop, &options, &app_spawn_events, app, &app->spawner, err);
 }
 
+/* What rooms show at /var/runtime is put together while we may still write where a later stoked cannot. */
+static int prepare_runtimes(struct app *app, struct err *err)
+{
+    CLEANUP(freep) char *beside = str_format("%s/runtimes", app->program_dir);
+    app->runtimes_dir = str_format("%s/runtimes", app->data.path);
+    return runtime_dir_prepare(*app->config->runtimes_dir != '\0' ? app->config->runtimes_dir : beside, app->data.path, err);
+}
+
 static int start_privileged(struct app *app, struct err *err)
 {
     struct identity identity;
@@ -109,6 +118,8 @@ static int start_privileged(struct app *app, struct err *err)
         r = find_program_dir(app, err);
     if (r == 0)
         r = data_dir_open(app->config->data, &identity, &app->data, err);
+    if (r == 0)
+        r = prepare_runtimes(app, err);
     if (r == 0)
         r = open_port(app, err);
     if (r == 0)
@@ -151,8 +162,6 @@ static int open_state(struct app *app, struct err *err)
 {
     CLEANUP(freep) char *db_path = str_format("%s/stoke.db", app->data.path);
     app->runtimes_list = str_format("%s/runtimes.list", app->data.path);
-    app->runtimes_dir = *app->config->runtimes_dir != '\0' ? str_format("%s", app->config->runtimes_dir)
-                                                           : str_format("%s/runtimes", app->program_dir);
     int r = data_dir_scratch(&app->data, "tmp", err);
     if (r == 0)
         r = store_open(app->data.fd, &app->store, err);

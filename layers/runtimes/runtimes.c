@@ -1,88 +1,26 @@
 /* The interpreters of this host: looked for under /usr, in the directories of the search path and their subdirectories (as version
- * managers lay them out), and in the list of added ones. Each is asked for its version, without user code and with an empty
- * environment; one that does not answer is left out. */
+ * managers lay them out), and in the list of added ones. Each is asked for its version; one that does not answer is left out. */
 #include "layers/runtimes/runtimes.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/base/clock.h"
+#include "layers/runtimes/interpreter.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
 #define INTERPRETERS_MAX 128
-#define ASK_TIMEOUT_MS 10000
 #define LIST_BYTES_MAX 65536
 
 struct runtimes {
     struct runtime_interpreter list[INTERPRETERS_MAX];
     size_t count;
 };
-
-/* ---- asking one interpreter */
-
-/* Its standard output, at most cap - 1 bytes, into out; 0 if it ends well in time. */
-static int output_of(char *const argv[], char *out, size_t cap)
-{
-    int out_pipe[2];
-    pid_t pid;
-    char *env[] = {NULL};
-    if (pipe2(out_pipe, O_CLOEXEC) < 0)
-        return -1;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out_pipe[1], 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    int rc = posix_spawn(&pid, argv[0], &actions, NULL, argv, env);
-    posix_spawn_file_actions_destroy(&actions);
-    close(out_pipe[1]);
-    size_t len = 0;
-    int64_t end = clock_mono_us() + ASK_TIMEOUT_MS * 1000;
-    struct pollfd p = {.fd = out_pipe[0], .events = POLLIN};
-    while (rc == 0 && len < cap - 1 && poll(&p, 1, (int)((end - clock_mono_us()) / 1000)) > 0) {
-        ssize_t n = read(out_pipe[0], out + len, cap - 1 - len);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-    }
-    close(out_pipe[0]);
-    out[len] = '\0';
-    if (rc != 0)
-        return -1;
-    int status = 1;
-    if (clock_mono_us() >= end)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return status == 0 ? 0 : -1;
-}
-
-static int ask_version(struct runtime_interpreter *it)
-{
-    char out[64];
-    char *python[] = {it->path, "-I", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])", NULL};
-    char *node[] = {it->path, "--version", NULL};
-    if (output_of(it->language == RUNTIME_PYTHON ? python : node, out, sizeof out) < 0)
-        return -1;
-    out[strcspn(out, "\r\n")] = '\0';
-    const char *version = out[0] == 'v' ? out + 1 : out;
-    if (sscanf(version, "%d.%d", &it->major, &it->minor) != 2)
-        return -1;
-    str_copy(it->version, sizeof it->version, version);
-    return it->language == RUNTIME_PYTHON && it->major != 3 ? -1 : 0;
-}
 
 /* ---- finding them */
 
@@ -94,36 +32,30 @@ static enum runtime_language language_of(const char *name)
     return str_eq(name, "node") || str_eq(name, "nodejs") ? RUNTIME_NODE : RUNTIME_NONE;
 }
 
-static bool known(const struct runtimes *runtimes, const char *path)
-{
-    char real[PATH_MAX], other[PATH_MAX];
-    if (!realpath(path, real))
-        return true; /* not there after all */
-    for (size_t i = 0; i < runtimes->count; i++)
-        if (realpath(runtimes->list[i].path, other) && str_eq(real, other))
-            return true;
-    return false;
-}
-
-static int add(struct runtimes *runtimes, enum runtime_language language, const char *path, const char *source)
+static int add(struct runtimes *runtimes, enum runtime_language language, const char *path, const char *source, struct err *err)
 {
     struct runtime_interpreter it = {.language = language};
-    if (runtimes->count == INTERPRETERS_MAX || !str_copy(it.path, sizeof it.path, path) || access(path, X_OK) < 0 || known(runtimes, path))
-        return -1;
+    if (runtimes->count == INTERPRETERS_MAX)
+        return err_set(err, ERR_LIMIT, "more than %d interpreters", INTERPRETERS_MAX);
+    if (!str_copy(it.path, sizeof it.path, path))
+        return err_set(err, ERR_INVALID, "%.200s... is too long a path", path);
     str_copy(it.source, sizeof it.source, source);
-    if (!str_starts(path, "/usr/")) { /* PREFIX/bin/python3.N */
-        str_copy(it.prefix, sizeof it.prefix, path);
-        for (int i = 0; i < 2; i++) {
-            char *slash = strrchr(it.prefix, '/');
-            if (!slash || slash == it.prefix)
-                return -1;
-            *slash = '\0';
-        }
-    }
-    if (ask_version(&it) < 0)
-        return -1;
+    int rc = interpreter_ask(&it, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < runtimes->count; i++)
+        if (runtimes->list[i].language == language && str_eq(runtimes->list[i].path, it.path))
+            return 0;
     runtimes->list[runtimes->count++] = it;
     return 0;
+}
+
+/* One that does not answer is left out, and said to be. */
+static void try(struct runtimes *runtimes, enum runtime_language language, const char *path, const char *source)
+{
+    struct err err;
+    if (add(runtimes, language, path, source, &err) < 0)
+        log_warn("runtime.left_out", "path=%s error=\"%s\"", path, err.msg);
 }
 
 static void scan_bin(struct runtimes *runtimes, const char *prefix, const char *source)
@@ -135,7 +67,7 @@ static void scan_bin(struct runtimes *runtimes, const char *prefix, const char *
         enum runtime_language language = language_of(d->d_name);
         CLEANUP(freep) char *path = str_format("%s/%s", bin, d->d_name);
         if (language != RUNTIME_NONE)
-            (void)add(runtimes, language, path, source);
+            try(runtimes, language, path, source);
     }
     if (dir)
         closedir(dir);
@@ -173,7 +105,7 @@ static int scan_list(struct runtimes *runtimes, const char *file, struct err *er
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         char name[64], path[RUNTIME_PATH_MAX];
         if (line[0] != '#' && sscanf(line, "%63s %255[^\n]", name, path) == 2)
-            (void)add(runtimes, language_of_identifier(name), path, "added");
+            try(runtimes, language_of_identifier(name), path, "added");
     }
     return 0;
 }
@@ -294,8 +226,8 @@ int runtimes_add(const char *extra_file, const char *name, const char *path, str
     CLEANUP(freep) struct runtimes *probe = calloc(1, sizeof *probe);
     if (!probe)
         return err_set(err, ERR_NO_MEMORY, "no memory");
-    if (add(probe, language, path, "added") < 0)
-        return err_set(err, ERR_INVALID, "%s does not answer as %s", path, language == RUNTIME_PYTHON ? "a Python 3 interpreter" : "Node.js");
+    if (add(probe, language, path, "added", err) < 0)
+        return err->kind == ERR_IO ? -ERR_IO : (err->kind = ERR_INVALID, -ERR_INVALID);
     CLEANUP(fd_closep) int fd = open(extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno(err, "opening %s", extra_file);
