@@ -75,13 +75,13 @@ static int output_of(char *const argv[], char *out, size_t cap)
         len += n > 0 ? (size_t)n : 0;
     }
     out[len] = '\0';
-    int status = -1;
-    while (ended && waitpid(pid, &status, WNOHANG) == 0 && clock_mono_us() < end)
+    siginfo_t info = {0};
+    while (ended && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0 && clock_mono_us() < end)
         usleep(1000); /* it closed its output: it is ending */
     kill(-pid, SIGKILL);
-    if (status == -1)
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
     return ended && status == 0 ? 0 : -1;
 }
 

@@ -32,6 +32,15 @@ static enum runtime_language language_of(const char *name)
     return str_eq(name, "node") || str_eq(name, "nodejs") ? RUNTIME_NODE : RUNTIME_NONE;
 }
 
+static bool is_listed(const struct runtimes *runtimes, const char *path)
+{
+    CLEANUP(freep) char *real = realpath(path, NULL);
+    for (size_t i = 0; real && i < runtimes->count; i++)
+        if (str_eq(runtimes->list[i].path, real))
+            return true;
+    return false;
+}
+
 static int add(struct runtimes *runtimes, enum runtime_language language, const char *path, const char *source, struct err *err)
 {
     struct runtime_interpreter it = {.language = language};
@@ -40,12 +49,13 @@ static int add(struct runtimes *runtimes, enum runtime_language language, const 
     if (!str_copy(it.path, sizeof it.path, path))
         return err_set(err, ERR_INVALID, "%.200s... is too long a path", path);
     str_copy(it.source, sizeof it.source, source);
+    if (is_listed(runtimes, path)) /* under another name */
+        return 0;
     int rc = interpreter_ask(&it, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < runtimes->count; i++)
-        if (runtimes->list[i].language == language && str_eq(runtimes->list[i].path, it.path))
-            return 0;
+    if (is_listed(runtimes, it.path))
+        return 0;
     runtimes->list[runtimes->count++] = it;
     return 0;
 }
@@ -227,7 +237,7 @@ int runtimes_add(const char *extra_file, const char *name, const char *path, str
     if (!probe)
         return err_set(err, ERR_NO_MEMORY, "no memory");
     if (add(probe, language, path, "added", err) < 0)
-        return err->kind == ERR_IO ? -ERR_IO : (err->kind = ERR_INVALID, -ERR_INVALID);
+        return -(int)(err->kind = ERR_INVALID);
     CLEANUP(fd_closep) int fd = open(extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno(err, "opening %s", extra_file);

@@ -4,8 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "layers/runtimes/runtimes.h"
+#include "layers/runtimes/interpreter.h"
 #include "layers/unpack.h"
+#include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 
@@ -24,6 +25,16 @@ static void fake(const char *path, const char *says)
     fprintf(f, "#!/bin/sh\n%s\n", says);
     fclose(f);
     chmod(full, 0755);
+}
+
+/* A Python that says what it is asked, with a library beside it. */
+static void fake_python(const char *prefix, int minor, const char *version)
+{
+    CLEANUP(freep) char *path = str_format("%sbin/python3.%d", prefix, minor);
+    CLEANUP(freep) char *lib = str_format("%slib/python3.%d/os.py", prefix, minor);
+    CLEANUP(freep) char *says = str_format("echo %s; echo %s/%s; echo %s/%s", version, dir, prefix, dir, path);
+    fake(path, says);
+    fake(lib, "");
 }
 
 static struct runtimes *scan(void)
@@ -59,8 +70,9 @@ static const struct runtime_interpreter *find(const struct runtimes *runtimes, c
 static void test_runtimes_scan(void)
 {
     set_up();
-    fake("bin/python3.97", "echo 3.97.1");
+    fake_python("", 97, "3.97.1");
     fake("v99/bin/node", "echo v99.5.0"); /* as version managers lay them out */
+    fake("v99/include/node/node.h", "");
     fake("bin/python3.98", "exit 1");     /* broken ones are left out */
     fake("bin/python3.96-config", "echo 3.96.0");
     struct runtimes *runtimes = scan();
@@ -79,8 +91,8 @@ static void test_runtimes_scan(void)
 static void test_runtimes_match(void)
 {
     set_up();
-    fake("bin/python3.97", "echo 3.97.1");
-    fake("bin/python3.99", "echo 3.99.0");
+    fake_python("", 97, "3.97.1");
+    fake_python("", 99, "3.99.0");
     struct runtimes *runtimes = scan();
     struct runtime_match match;
     struct err err;
@@ -103,7 +115,7 @@ static void test_runtimes_match(void)
 static void test_runtimes_add(void)
 {
     set_up();
-    fake("elsewhere/deep/bin/python3.95", "echo 3.95.4");
+    fake_python("elsewhere/deep/", 95, "3.95.4");
     fake("elsewhere/deep/bin/liar", "echo nonsense");
     CLEANUP(freep) char *list = str_format("%s/runtimes.list", dir);
     CLEANUP(freep) char *good = str_format("%s/elsewhere/deep/bin/python3.95", dir);
@@ -121,6 +133,46 @@ static void test_runtimes_add(void)
     tear_down();
 }
 
+/* What a sandbox would have to show decides, not the name by which a program was found. */
+static void test_runtimes_prefix(void)
+{
+    set_up();
+    fake_python("real/", 94, "3.94.0");
+    fake("scattered/bin/python3.93", "echo 3.93.0; echo /nowhere; echo $0");
+    fake("tools/bin/node", "echo v97.1.0"); /* a program among others */
+    CLEANUP(freep) char *link = str_format("%s/bin/python3.94", dir);
+    CLEANUP(freep) char *target = str_format("%s/real/bin/python3.94", dir);
+    CLEANUP(freep) char *real = str_format("%s/real", dir);
+    CLEANUP(freep) char *tools = str_format("%s/tools/bin", dir);
+    fake("bin/other", "");
+    CU_ASSERT_EQUAL(symlink(target, link), 0);
+    struct runtimes *runtimes = scan();
+    const struct runtime_interpreter *python = find(runtimes, "3.94.0"), *node = find(runtimes, "97.1.0");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(python);
+    CU_ASSERT_STRING_EQUAL(python->path, target);
+    CU_ASSERT_STRING_EQUAL(python->prefix, real);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(node);
+    CU_ASSERT_STRING_EQUAL(node->prefix, tools);
+    CU_ASSERT_PTR_NULL(find(runtimes, "3.93.0"));
+    runtimes_free(runtimes);
+    tear_down();
+}
+
+/* Neither an interpreter that never ends nor one that leaves something behind holds us up. */
+static void test_interpreter_that_hangs(void)
+{
+    set_up();
+    fake("bin/python3.92", "sleep 1000 & sleep 1000");
+    struct runtime_interpreter it = {.language = RUNTIME_PYTHON};
+    struct err err;
+    int64_t start = clock_mono_us();
+    snprintf(it.path, sizeof it.path, "%s/bin/python3.92", dir);
+    CU_ASSERT_EQUAL(interpreter_ask(&it, &err), -ERR_INVALID);
+    CU_ASSERT(clock_mono_us() - start < (INTERPRETER_ASK_MS + 2000) * 1000ll);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "does not answer as a Python 3"));
+    tear_down();
+}
+
 static void test_runtime_status(void)
 {
     const char *replacement = NULL;
@@ -132,4 +184,5 @@ static void test_runtime_status(void)
     CU_ASSERT_EQUAL(runtime_status("", NULL), RUNTIME_UNKNOWN);
 }
 
-TEST_MAIN("runtimes", TEST(test_runtimes_scan), TEST(test_runtimes_match), TEST(test_runtimes_add), TEST(test_runtime_status))
+TEST_MAIN("runtimes", TEST(test_runtimes_scan), TEST(test_runtimes_match), TEST(test_runtimes_add), TEST(test_runtimes_prefix),
+          TEST(test_interpreter_that_hangs), TEST(test_runtime_status))
