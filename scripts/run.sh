@@ -35,14 +35,15 @@ layers/runtimes/fetch_sdk.sh "$data" || echo "run: boto3 and the Node SDK could 
 
 export STOKE_ENDPOINT=http://$listen
 stoke=build/stoke
-build/stoked --listen "$listen" --data "$data" "${config[@]}" &
+log=$(mktemp -t stoked.XXXXXX.log)
+build/stoked --listen "$listen" --data "$data" "${config[@]}" 2>"$log" &
 daemon=$!
-stop() { kill -TERM "$daemon" 2>/dev/null || true; wait "$daemon" 2>/dev/null || true; rm -f "$build_log"; }
+stop() { kill -TERM "$daemon" 2>/dev/null || true; wait "$daemon" 2>/dev/null || true; rm -f "$build_log" "$log"; }
 trap stop EXIT
 trap 'exit 130' INT TERM
 for _ in $(seq 600); do
     curl -fsS "$STOKE_ENDPOINT/_stoke/health" >/dev/null 2>&1 && break
-    kill -0 "$daemon" 2>/dev/null || { echo "run: stoked did not start" >&2; exit 1; }
+    kill -0 "$daemon" 2>/dev/null || { cat "$log" >&2; echo "run: stoked did not start" >&2; exit 1; }
     sleep 0.1
 done
 
@@ -51,6 +52,12 @@ function=hello
 echo
 echo "\$ stoke deploy $function examples/hello"
 $stoke deploy "$function" examples/hello
+# The first function of a language starts its interpreter; a moment later sealed, empty sandboxes wait for any function of it, and a
+# cold start is what it is from then on.
+for _ in $(seq 50); do
+    curl -fsS "$STOKE_ENDPOINT/_stoke/health" | grep -q '"blanks": *[1-9]' && break
+    sleep 0.1
+done
 for kind in cold warm; do
     echo
     echo "\$ stoke invoke --log $function '{\"name\": \"$kind\"}'"
@@ -61,7 +68,7 @@ for kind in cold warm; do
 done
 cat <<TEXT
 
-Stoke serves on $STOKE_ENDPOINT, its data is in $data. Try:
+Stoke serves on $STOKE_ENDPOINT, its data is in $data, its own log in $log. Try:
   export AWS_ENDPOINT_URL=$STOKE_ENDPOINT AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
   aws lambda list-functions
   aws lambda invoke --function-name $function --cli-binary-format raw-in-base64-out --payload '{"name": "you"}' /dev/stdout
