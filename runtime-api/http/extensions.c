@@ -257,6 +257,7 @@ static void fail(struct http_conn *conn, enum extension_input input)
     const char *own = input == INPUT_INIT_ERROR ? "Extension.InitError" : "Extension.ExitError";
     snprintf(why, sizeof why, "extension %s failed: %s", extension->name, print);
     if (!runtime_step(&session->runtime, RUNTIME_FAIL_INIT)) {
+        sender_flush(&conn->out, conn->fd); /* the break closes it */
         session_break(session, why);
         return;
     }

@@ -13,13 +13,12 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
-#include "lib/base/log.h"
 #include "runtime-api/http/api_listener.h"
+#include "runtime-api/http/http_steps.h"
 #include "runtime-api/http/routes.h"
 
 #define HEAD_READ_BYTES 8192
 #define CHUNK_READ_BYTES 65536
-#define KEEP_BYTES 16384 /* an empty buffer above this is given back */
 #define UNCOUNTED_BYTES 65536
 #define LINGER_US 1000000
 #define ANSWER_GRACE_US 5000000
@@ -33,7 +32,7 @@ static const bool allowed[HTTP_CONN_STATE_COUNT][HTTP_CONN_STATE_COUNT] = {
     [HTTP_CONN_LINGER] = {[HTTP_CONN_CLOSED] = true},
 };
 
-static void set_state(struct http_conn *conn, enum http_conn_state state)
+void http_conn_set_state(struct http_conn *conn, enum http_conn_state state)
 {
     assert(allowed[conn->state][state]);
     conn->state = state;
@@ -104,7 +103,7 @@ void http_conns_pause(struct session *session)
 {
     struct http_conn *conn;
     TAILQ_FOREACH(conn, &session->conns, link)
-        if (conn->state != HTTP_CONN_LINGER)
+        if (conn->state != HTTP_CONN_LINGER && !conn->more)
             loop_timer_cancel(session->loop, &conn->timer);
 }
 
@@ -126,8 +125,7 @@ static size_t buffered(const struct session *session)
     return sum;
 }
 
-/* Makes room for len more bytes, within the budget of the sandbox. */
-static bool make_room(struct http_conn *conn, struct buf *b, size_t len)
+bool http_conn_make_room(struct http_conn *conn, struct buf *b, size_t len)
 {
     if (b->len + len > UNCOUNTED_BYTES && buffered(conn->session) + len > LIMIT_BUFFERED_BYTES)
         return false;
@@ -172,7 +170,7 @@ void http_conn_close(struct http_conn *conn)
     struct session *session = conn->session;
     if (conn->state == HTTP_CONN_CLOSED)
         return;
-    set_state(conn, HTTP_CONN_CLOSED);
+    http_conn_set_state(conn, HTTP_CONN_CLOSED);
     loop_timer_cancel(session->loop, &conn->timer);
     loop_remove(conn->watch);
     conn->watch = NULL;
@@ -192,8 +190,7 @@ void http_conns_close(struct session *session)
         http_conn_close(conn);
 }
 
-/* A connection that ends before its request has come in: only a half-sent result is more than its own affair. */
-static void cut(struct http_conn *conn, const char *why)
+void http_conn_cut(struct http_conn *conn, const char *why)
 {
     struct session *session = conn->session;
     bool answering = conn == session->answering;
@@ -202,249 +199,10 @@ static void cut(struct http_conn *conn, const char *why)
         session_break(session, why);
 }
 
-/* ---- answers ---- */
-
-static const char *reason(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } reasons[] = {{200, "OK"},
-                   {202, "Accepted"},
-                   {400, "Bad Request"},
-                   {403, "Forbidden"},
-                   {404, "Not Found"},
-                   {405, "Method Not Allowed"},
-                   {413, "Request Entity Too Large"},
-                   {431, "Request Header Fields Too Large"},
-                   {500, "Internal Server Error"},
-                   {501, "Not Implemented"},
-                   {505, "HTTP Version Not Supported"}};
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (reasons[i].status == status)
-            return reasons[i].text;
-    return "Unknown";
-}
-
-void http_conn_answer(struct http_conn *conn, const struct http_answer *answer)
-{
-    CLEANUP(buf_free) struct buf head = BUF_INIT(LIMIT_EVENT_HEAD_BYTES);
-    int rc = buf_printf(&head, "HTTP/1.1 %d %s\r\n", answer->status, reason(answer->status));
-    if (rc == 0 && answer->content_type)
-        rc = buf_printf(&head, "Content-Type: %s\r\n", answer->content_type);
-    if (rc == 0 && answer->headers)
-        rc = buf_puts(&head, answer->headers);
-    if (rc == 0)
-        rc = buf_printf(&head, "Content-Length: %zu\r\n%s\r\n", answer->body_len, conn->close_after ? "Connection: close\r\n" : "");
-    if (rc == 0)
-        rc = sender_put(&conn->out, head.data, head.len);
-    if (rc == 0)
-        rc = sender_put(&conn->out, answer->body, answer->body_len);
-    if (rc < 0) { /* no memory: the peer sees a closed connection */
-        sender_clear(&conn->out);
-        conn->close_after = true;
-    }
-    conn->answered = true;
-}
-
-void http_conn_send_event(struct http_conn *conn)
-{
-    struct delivery *d = &conn->session->delivery;
-    const char *end = conn->close_after ? "Connection: close\r\n\r\n" : "\r\n";
-    int rc = sender_put(&conn->out, d->head.data, d->head.len);
-    if (rc == 0)
-        rc = sender_put(&conn->out, end, strlen(end));
-    if (rc == 0)
-        rc = sender_lend(&conn->out, d->payload, d->payload_len);
-    if (rc < 0) {
-        sender_clear(&conn->out);
-        conn->close_after = true;
-    }
-    conn->answered = conn->sends_event = true;
-}
-
-/* ---- the request, step by step; each returns false when it needs more ---- */
-
-static void refuse(struct http_conn *conn, int status)
-{
-    conn->close_after = conn->linger = true;
-    http_conn_answer(conn, &(struct http_answer){.status = status, .content_type = "text/plain; charset=utf-8",
-                                                 .body = reason(status), .body_len = strlen(reason(status))});
-    set_state(conn, HTTP_CONN_ANSWER);
-}
-
-static bool take_head(struct http_conn *conn)
-{
-    int used = http_request_parse(conn->in.data, conn->in.len, conn->seen, &conn->request);
-    conn->seen = conn->in.len;
-    if (used == 0)
-        return false;
-    if (used < 0) {
-        refuse(conn, -used);
-        return true;
-    }
-    /* The head stays where it is, since request points into it; what follows moves to the other buffer. */
-    struct buf other = conn->head;
-    buf_clear(&other);
-    if (buf_append(&other, conn->in.data + used, conn->in.len - (size_t)used) < 0) {
-        conn->head = other;
-        http_conn_close(conn);
-        return false;
-    }
-    conn->head = conn->in;
-    conn->in = other;
-    conn->seen = 0;
-    conn->close_after = !conn->request.keep_alive;
-    conn->body_left = conn->request.length;
-    set_state(conn, HTTP_CONN_BODY);
-    routes_head(conn);
-    if (conn->state == HTTP_CONN_BODY && conn->request.wants_continue && conn->in.len == 0 &&
-        conn->request.framing != HTTP_NO_BODY && !conn->answered) {
-        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (send(conn->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-            log_debug("session.no_continue", "errno=%d", errno); /* the client sends its body after a while all the same */
-    }
-    return conn->state != HTTP_CONN_CLOSED;
-}
-
-/* Keeps what the route wants to see of a body; false when there is no memory for it. */
-static bool keep(struct http_conn *conn, const char *data, size_t len)
-{
-    conn->body_len += len;
-    if (conn->answered || conn->over)
-        return true;
-    if (conn->body.len + len > conn->body.max) {
-        conn->over = true;
-        buf_free(&conn->body);
-        return true;
-    }
-    return make_room(conn, &conn->body, len) && buf_append(&conn->body, data, len) == 0;
-}
-
-static void body_done(struct http_conn *conn)
-{
-    if (!conn->answered)
-        routes_body(conn);
-    if (conn->state == HTTP_CONN_BODY || conn->state == HTTP_CONN_TRAILERS)
-        set_state(conn, conn->answered ? HTTP_CONN_ANSWER : HTTP_CONN_PARKED);
-}
-
-static bool take_length(struct http_conn *conn)
-{
-    size_t n = conn->in.len < conn->body_left ? conn->in.len : (size_t)conn->body_left;
-    if (n && !keep(conn, conn->in.data, n)) {
-        cut(conn, "no memory for an answer");
-        return false;
-    }
-    if (n)
-        buf_consume(&conn->in, n);
-    conn->body_left -= n;
-    if (conn->body_left)
-        return false;
-    body_done(conn);
-    return true;
-}
-
-static bool take_chunks(struct http_conn *conn)
-{
-    size_t n = conn->in.len;
-    if (n == 0)
-        return false;
-    ssize_t rest = phr_decode_chunked(&conn->decoder, conn->in.data, &n);
-    if (rest == -1 || !keep(conn, conn->in.data, n)) {
-        cut(conn, rest == -1 ? "an answer in broken chunks" : "no memory for an answer");
-        return false;
-    }
-    conn->in.len = rest >= 0 ? n + (size_t)rest : n;
-    buf_terminate(&conn->in);
-    buf_consume(&conn->in, n);
-    if (rest < 0)
-        return false;
-    conn->seen = 0;
-    set_state(conn, HTTP_CONN_TRAILERS);
-    return true;
-}
-
-static bool take_trailers(struct http_conn *conn)
-{
-    if (!conn->trailers && !(conn->trailers = calloc(HTTP_HEADERS_MAX, sizeof *conn->trailers))) {
-        cut(conn, "no memory for an answer");
-        return false;
-    }
-    int used = http_trailers_parse(conn->in.data, conn->in.len, conn->seen, conn->trailers, &conn->trailer_count);
-    conn->seen = conn->in.len;
-    if (used == 0)
-        return false;
-    if (used < 0) {
-        cut(conn, "an answer with broken trailers");
-        return false;
-    }
-    body_done(conn);
-    if (conn->state != HTTP_CONN_CLOSED)
-        buf_consume(&conn->in, (size_t)used);
-    conn->seen = 0;
-    return conn->state != HTTP_CONN_CLOSED;
-}
-
-static void start_over(struct http_conn *conn)
-{
-    conn->answered = conn->sends_event = conn->over = false;
-    conn->body_len = conn->body_left = 0;
-    conn->raw = (int64_t)conn->in.len;
-    conn->decoder = (struct phr_chunked_decoder){0};
-    conn->trailer_count = 0;
-    conn->route = NULL;
-    buf_clear(&conn->body);
-    if (conn->body.cap > KEEP_BYTES)
-        buf_free(&conn->body);
-    if (conn->head.cap > KEEP_BYTES)
-        buf_free(&conn->head);
-    if (conn->in.len == 0 && conn->in.cap > KEEP_BYTES)
-        buf_free(&conn->in);
-    loop_timer_cancel(conn->session->loop, &conn->timer);
-    set_state(conn, HTTP_CONN_HEAD);
-    TAILQ_REMOVE(&conn->session->conns, conn, link);
-    TAILQ_INSERT_TAIL(&conn->session->conns, conn, link);
-}
-
-static bool write_answer(struct http_conn *conn)
-{
-    enum sender_result result = sender_flush(&conn->out, conn->fd);
-    if (result == SENDER_BLOCKED)
-        return false;
-    if (result == SENDER_DONE && !conn->close_after) {
-        start_over(conn);
-        return true;
-    }
-    if (result == SENDER_DONE && conn->linger && shutdown(conn->fd, SHUT_WR) == 0)
-        set_state(conn, HTTP_CONN_LINGER);
-    else
-        http_conn_close(conn);
-    return false;
-}
-
-static bool step(struct http_conn *conn)
-{
-    switch (conn->state) {
-    case HTTP_CONN_HEAD:
-        return take_head(conn);
-    case HTTP_CONN_BODY:
-        if (conn->request.framing == HTTP_CHUNKED)
-            return take_chunks(conn);
-        return take_length(conn);
-    case HTTP_CONN_TRAILERS:
-        return take_trailers(conn);
-    case HTTP_CONN_ANSWER:
-        return write_answer(conn);
-    default:
-        return false;
-    }
-}
-
 static void advance(struct http_conn *conn)
 {
     conn->more = false;
-    while (step(conn))
+    while (http_step(conn))
         ;
     if (conn->state == HTTP_CONN_CLOSED)
         return;
@@ -459,8 +217,8 @@ void http_conn_flush(struct http_conn *conn)
 {
     if (conn->state != HTTP_CONN_PARKED)
         return; /* it is on its way to be parked: its own callback goes on */
-    set_state(conn, HTTP_CONN_ANSWER);
-    if (write_answer(conn) && conn->in.len > 0) {
+    http_conn_set_state(conn, HTTP_CONN_ANSWER);
+    if (http_step(conn) && conn->in.len > 0) {
         conn->more = true;
         loop_timer_set(conn->session->loop, &conn->timer, 0);
     } else if (conn->state == HTTP_CONN_ANSWER || conn->state == HTTP_CONN_HEAD) {
@@ -479,7 +237,7 @@ static void truncated(struct http_conn *conn)
         routes_truncated(conn);
         sender_flush(&conn->out, conn->fd);
     }
-    cut(conn, "a half-sent answer");
+    http_conn_cut(conn, "a half-sent answer");
 }
 
 static void read_input(struct http_conn *conn)
@@ -494,8 +252,8 @@ static void read_input(struct http_conn *conn)
     } else if (conn->state == HTTP_CONN_BODY) {
         want = CHUNK_READ_BYTES;
     }
-    if (!make_room(conn, to, want)) {
-        cut(conn, "the buffers of the Runtime API are used up");
+    if (!http_conn_make_room(conn, to, want)) {
+        http_conn_cut(conn, "the buffers of the Runtime API are used up");
         return;
     }
     ssize_t n = recv(conn->fd, to->data + to->len, want, MSG_DONTWAIT);
@@ -513,7 +271,7 @@ static void read_input(struct http_conn *conn)
         conn->body_left -= (uint64_t)n;
     }
     if (conn->raw > LIMIT_REQUEST_BYTES)
-        cut(conn, "an answer without end");
+        http_conn_cut(conn, "an answer without end");
     else
         advance(conn);
 }

@@ -83,3 +83,13 @@ void http_conn_send_event(struct http_conn *conn);
 /* Goes on after an answer was queued from outside of the connection's own callback. */
 void http_conn_flush(struct http_conn *conn);
 void http_conn_close(struct http_conn *conn);
+
+/* ---- for http_steps.c ---- */
+
+void http_conn_set_state(struct http_conn *conn, enum http_conn_state state);
+/* Ends a connection before its request has come in: only a half-sent result is more than its own affair. */
+void http_conn_cut(struct http_conn *conn, const char *why);
+/* Makes room for len more bytes in a buffer of the connection, within the budget of the sandbox. */
+bool http_conn_make_room(struct http_conn *conn, struct buf *b, size_t len) WARN_UNUSED;
+/* Queues a plain answer to what cannot be read, after which the connection ends. */
+void http_conn_refuse(struct http_conn *conn, int status);

@@ -465,13 +465,19 @@ static void test_conn_memory(void)
         peer_send(fds[i], "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nA: ");
         peer_send_bytes(fds[i], half, MIB - 100);
     }
-    peer_run(50);
-    int open = 0;
-    for (int i = 0; i < 60; i++) {
-        char b;
-        open += recv(fds[i], &b, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
-        close(fds[i]);
+    int open = 60;
+    for (int64_t end = clock_mono_us() + 5000000; open >= 33 && clock_mono_us() < end;) {
+        peer_run(50);
+        open = 0;
+        for (int i = 0; i < 60; i++) {
+            char b;
+            open += recv(fds[i], &b, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
+        }
     }
+    for (int i = 0; i < 60; i++)
+        close(fds[i]);
+    if (open <= 5 || open >= 33)
+        fprintf(stderr, "  %d are open\n", open);
     CU_ASSERT(open > 5 && open < 33);
     CU_ASSERT(status_is(peer_post(c, "/2018-06-01/runtime/invocation/r/response", "", "1"), 202));
     CU_ASSERT(peer.seen.broken == 0);
