@@ -17,6 +17,7 @@
 #define GROUP_MAX 256               /* writes in one commit */
 #define CHECKPOINT_PAGES 1000       /* WAL pages that call for a checkpoint */
 #define CHECKPOINT_INTERVAL_S 5     /* and at the latest after so long */
+#define WAL_PAGES_MAX 16384         /* 64 MiB: past it the writer makes a checkpoint itself, or steady writing would let it grow for ever */
 
 struct write {
     struct db *db;
@@ -40,6 +41,7 @@ struct db {
     struct write_list queue;
     bool stopping;
     int wal_pages;
+    int wal_length; /* pages at the last commit; writer thread only */
 };
 
 /* ---- the writer ---- */
@@ -102,6 +104,10 @@ static void commit_group(struct db *db, struct write_list *group)
         STAILQ_REMOVE_HEAD(group, link);
         loop_post(db->loop, finish, write);
     }
+    if (db->wal_length > WAL_PAGES_MAX) {
+        db->wal_length = 0; /* the next commit tells anew, should this have failed */
+        sqlite3_wal_checkpoint_v2(db->writer.handle, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    }
 }
 
 static void *writer_main(void *arg)
@@ -135,6 +141,7 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
 {
     (void)handle, (void)name;
     struct db *db = arg;
+    db->wal_length = pages;
     pthread_mutex_lock(&db->lock);
     db->wal_pages = pages;
     if (pages > CHECKPOINT_PAGES)
@@ -205,11 +212,26 @@ static int migrate(struct db *db, const char *path, const char *const *migration
     return 0;
 }
 
+/* SQLite answers with the mode that it took, and takes another one without an error where shared memory cannot be had. */
+static int set_wal_mode(struct db_conn *conn, const char *path, struct err *err)
+{
+    struct db_stmt *stmt;
+    int rc = db_prepare(conn, "PRAGMA journal_mode = WAL", &stmt, err);
+    if (rc < 0)
+        return rc;
+    rc = db_step(stmt, err);
+    const char *mode = rc == 1 ? db_col_text(stmt, 0) : NULL;
+    if (rc >= 0 && (!mode || strcmp(mode, "wal") != 0))
+        rc = err_set(err, ERR_UNSUPPORTED, "%s is on a file system that SQLite's write-ahead log does not work on", path);
+    db_done(stmt);
+    return rc < 0 ? rc : 0;
+}
+
 static int open_all(struct db *db, const char *path, const char *const *migrations, size_t count, struct err *err)
 {
     int rc = db_conn_open(&db->writer, path, err);
     if (rc == 0)
-        rc = db_conn_exec(&db->writer, "PRAGMA journal_mode = WAL", err);
+        rc = set_wal_mode(&db->writer, path, err);
     if (rc == 0)
         rc = db_conn_exec(&db->writer, "PRAGMA synchronous = FULL", err);
     if (rc == 0)

@@ -1,5 +1,6 @@
 /* Connections and their cached statements. */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "lib/db/internal.h"
@@ -9,13 +10,17 @@
 int db_conn_error(struct db_conn *conn, const char *what, struct err *err)
 {
     int extended = sqlite3_extended_errcode(conn->handle), code = extended & 0xff;
-    enum err_kind kind = code == SQLITE_FULL                                                        ? ERR_NO_SPACE
+    int os = code == SQLITE_FULL ? ENOSPC : code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(conn->handle) : 0;
+    enum err_kind kind = os == ENOSPC || os == EDQUOT                                                        ? ERR_NO_SPACE
                          : code == SQLITE_NOMEM                                                     ? ERR_NO_MEMORY
                          : code == SQLITE_CORRUPT || code == SQLITE_NOTADB                          ? ERR_CORRUPT
                          : code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN ? ERR_DENIED
                          : code == SQLITE_CONSTRAINT                                                ? ERR_CONFLICT
                                                                                                     : ERR_IO;
-    return err_set(err, kind, "%s: %s (SQLite error %d)", what, sqlite3_errmsg(conn->handle), extended);
+    int rc = err_set(err, kind, "%s: %s (SQLite error %d)", what, sqlite3_errmsg(conn->handle), extended);
+    if (err)
+        err->code = os;
+    return rc;
 }
 
 int db_conn_exec(struct db_conn *conn, const char *sql, struct err *err)
