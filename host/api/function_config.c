@@ -180,8 +180,9 @@ static bool runtime_is_usable(struct api_call *call, const char *runtime)
         }
         call_fail(call, "InvalidParameterValueException",
                   "The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We "
-                  "recommend you use %s while creating or updating functions.",
-                  runtime, replacement != NULL ? replacement : "a supported runtime");
+                  "recommend you use %s%s%s while creating or updating functions.",
+                  runtime, replacement != NULL ? "the new runtime (" : "a supported runtime",
+                  replacement != NULL ? replacement : "", replacement != NULL ? ")" : "");
         return false;
     }
     struct runtime_match match;
