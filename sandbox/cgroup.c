@@ -238,12 +238,16 @@ int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_g
     for (size_t i = 0; i < CGROUP_HIERARCHIES_MAX; i++)
         group->procs[i] = -1;
     size_t made = 0;
-    for (; made < cgroups->count; made++)
-        if (mkdirat(cgroups->hierarchies[made].root_fd, leaf, 0755) < 0) {
-            err_errno(err, "making the control group %s in %s/%s", leaf, cgroups->hierarchies[made].base,
-                      cgroups->name);
+    for (; made < cgroups->count; made++) {
+        struct cgroup_hierarchy *h = &cgroups->hierarchies[made];
+        if (mkdirat(h->root_fd, leaf, 0755) < 0) {
+            err_errno(err, "making the control group %s in %s/%s", leaf, h->base, cgroups->name);
             goto undo;
         }
+        struct err refused; /* by an old kernel: then joining takes its time */
+        if (h->threaded && cgroup_write(h->root_fd, leaf, "cgroup.type", "threaded", &refused) < 0)
+            h->threaded = false;
+    }
     const struct cgroup_hierarchy *memory = cgroups->duty[CGROUP_MEMORY];
     if (memory && memory->kind->watch_oom(memory, leaf, &group->oom_fd, err) < 0)
         goto undo;
@@ -266,18 +270,28 @@ int cgroup_attach_pid(struct cgroup *group, int pid, struct err *err)
     return 0;
 }
 
-size_t cgroup_procs_fds(struct cgroup *group, int *ret_fds)
+size_t cgroup_procs_fds(struct cgroup *group, bool and_unified, int *ret_fds)
 {
     struct cgroups *cgroups = group->owner;
+    size_t n = 0;
     for (size_t i = 0; i < cgroups->count; i++) {
         const struct cgroup_hierarchy *h = &cgroups->hierarchies[i];
+        if (h == cgroups->unified && !and_unified)
+            continue;
+        const char *file = h->threaded ? "cgroup.threads" : h->kind->attach_file;
         if (group->procs[i] < 0)
-            group->procs[i] = cgroup_open_file(h->root_fd, group->leaf, h->kind->attach_file, O_WRONLY);
+            group->procs[i] = cgroup_open_file(h->root_fd, group->leaf, file, O_WRONLY);
         if (group->procs[i] < 0)
             return 0;
-        ret_fds[i] = group->procs[i];
+        ret_fds[n++] = group->procs[i];
     }
-    return cgroups->count;
+    return n;
+}
+
+int cgroup_unified_leaf(const struct cgroup *group)
+{
+    const struct cgroup_hierarchy *unified = group->owner->unified;
+    return unified ? openat(unified->root_fd, group->leaf, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
 void cgroup_procs_close(struct cgroup *group)

@@ -53,7 +53,10 @@ int cgroup_attach_pid(struct cgroup *group, int pid, struct err *err) WARN_UNUSE
 /* Open cgroup.procs (v1: tasks of each hierarchy) descriptors for a process that will attach itself by
  * writing "0"; borrowed, valid until destroy or cgroup_procs_close. Returns how many (<=
  * CGROUP_HIERARCHIES_MAX); 0 also when they cannot be opened. */
-size_t cgroup_procs_fds(struct cgroup *group, int *ret_fds);
+size_t cgroup_procs_fds(struct cgroup *group, bool and_unified, int *ret_fds);
+/* The leaf in the v2 tree, for CLONE_INTO_CGROUP: whoever is born there need not join it (and_unified false). Owned by the
+ * caller; -1 where there is no v2 tree. */
+int cgroup_unified_leaf(const struct cgroup *group);
 /* Closes those descriptors early: an idle room shall cost few. They open again when asked for. */
 void cgroup_procs_close(struct cgroup *group);
 int cgroup_limit(struct cgroup *group, const struct cgroup_limits *limits, struct err *err) WARN_UNUSED;

@@ -191,6 +191,15 @@ static void drop_idle(struct cgroups *cgroups)
     }
 }
 
+static void choose_threaded(struct cgroups *cgroups)
+{
+    const struct cgroup_hierarchy *const *duty = cgroups->duty;
+    for (size_t i = 0; i < cgroups->count; i++) {
+        struct cgroup_hierarchy *h = &cgroups->hierarchies[i];
+        h->threaded = h == cgroups->unified && duty[CGROUP_CPU] != h && duty[CGROUP_MEMORY] != h && duty[CGROUP_PIDS] != h;
+    }
+}
+
 static void fill_abilities(struct cgroups *cgroups)
 {
     struct cgroup_abilities *a = &cgroups->abilities;
@@ -230,5 +239,6 @@ void cgroup_find(struct cgroups *cgroups)
         add_mount(cgroups, line, self);
     share_duties(cgroups);
     drop_idle(cgroups);
+    choose_threaded(cgroups);
     fill_abilities(cgroups);
 }

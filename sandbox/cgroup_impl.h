@@ -49,6 +49,8 @@ struct cgroup_hierarchy {
     char base[CGROUP_PATH_MAX];  /* the directory that we may work in */
     char controllers[256];       /* ",cpu,cpuacct," */
     int base_fd, root_fd;        /* base, and our own directory in it; -1 when closed */
+    bool threaded; /* a v2 tree that only freezes and counts: a task may join its threaded leaves without
+                      the lock on all processes, whose every taking waits for a grace period of RCU */
 };
 
 struct cgroups {

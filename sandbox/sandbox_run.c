@@ -61,6 +61,11 @@ static int clone_init(struct room *room, struct err *err)
     struct spawner *spawner = room->spawner;
     struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
     int pair[2], code = 0;
+    CLEANUP(fd_closep) int leaf = cgroup_unified_leaf(room->group); /* born in it: moving there later takes long */
+    if (leaf >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)leaf;
+    }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_errno(err, "making the socket of pid 1");
     pid_t pid = -1;
@@ -153,9 +158,7 @@ static int send_order(struct room *room, struct err *err)
     /* It joins its groups by itself: moving another process takes a lock that waits for a grace period of the kernel's. */
     fds[0] = proc;
     fds[1] = tmp;
-    order.cgroup_count = (uint32_t)cgroup_procs_fds(room->group, fds + 2);
-    if (order.cgroup_count == 0 && cgroup_abilities(spawner->options->cgroups)->version != 0)
-        return err_errno(err, "opening the room's control groups");
+    order.cgroup_count = (uint32_t)cgroup_procs_fds(room->group, false, fds + 2);
     return fd_send(room->init_sock, &order, sizeof order, fds, 2 + order.cgroup_count, err);
 }
 
@@ -255,7 +258,7 @@ static int give_order(struct room *room, int zygote_sock, int control, struct er
     size_t spaces = open_namespaces(room, fds);
     int rc = spaces == ZYGOTE_NAMESPACES ? 0 : err_errno(err, "opening a room's namespaces");
     if (rc == 0) {
-        order.cgroup_count = (uint32_t)cgroup_procs_fds(room->group, fds + spaces);
+        order.cgroup_count = (uint32_t)cgroup_procs_fds(room->group, true, fds + spaces);
         size_t n = spaces + order.cgroup_count;
         fds[n++] = room->worker_ends[0];
         fds[n++] = room->worker_ends[1];

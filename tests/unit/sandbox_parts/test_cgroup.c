@@ -126,7 +126,7 @@ static void test_cgroup_self_attach(void)
     int fds[CGROUP_HIERARCHIES_MAX];
     NEEDS(pids);
     OK(cgroup_make(cgroups, "self", &group, &err));
-    size_t n = cgroup_procs_fds(group, fds);
+    size_t n = cgroup_procs_fds(group, true, fds);
     CU_ASSERT(n > 0);
     pid_t pid = fork();
     if (pid == 0) {
