@@ -1,0 +1,284 @@
+/* Rooms for real, with a custom runtime in them: from the making to ROOM_DEAD, resets, limits, and the deaths of the spawner and
+ * the monitor. Needs root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/strutil.h"
+#include "tests/unit/cunit.h"
+#include "tests/unit/sandbox/rooms.h"
+
+#define SKIPPED 77
+
+static struct rooms rooms;
+static uint32_t zygote;
+
+static const char *ask(const struct room_fds *room, const char *word)
+{
+    static char answer[512];
+    rooms_ask(room, word, answer, sizeof answer);
+    return answer;
+}
+
+static bool make_and_assign(uint32_t id, struct room_fds *room)
+{
+    struct spawn_msg assign = rooms_assign_msg(&rooms, id, 1);
+    return rooms_make(&rooms, id, zygote, room) && rooms_assign(&rooms, room, &assign, "you");
+}
+
+static void test_rooms_host_report(void)
+{
+    struct rooms_message m;
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_HOST_REPORT});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 0, SPAWN_HOST, &m));
+    CU_ASSERT_EQUAL(m.msg.host.rootless, 0);
+    CU_ASSERT_EQUAL(m.msg.host.unique_uids, 1);
+    CU_ASSERT(m.msg.host.tmp_backend[0] != '\0');
+    printf("\n  cgroup v%u, /tmp on %s; missing: %s\n", m.msg.host.cgroup_version, m.msg.host.tmp_backend, m.msg.host.missing);
+}
+
+/* The bootstrap runs as the room's own user, sees its directory and its sizes, and nothing of the host. */
+static void test_rooms_run(void)
+{
+    struct room_fds room;
+    char log[256];
+    CU_ASSERT_FATAL(make_and_assign(1, &room));
+    rooms_read_log(&room, log, sizeof log);
+    CU_ASSERT_STRING_EQUAL(log, "hello you in /var/task\n");
+    int pid = 0, parent = 0, uid = 0, gid = 0;
+    CU_ASSERT_EQUAL(sscanf(ask(&room, "who"), "%d %d %d %d", &pid, &parent, &uid, &gid), 4);
+    CU_ASSERT_EQUAL(uid, 993);
+    CU_ASSERT_EQUAL(gid, 993);
+    CU_ASSERT_EQUAL(parent, 0);
+    CU_ASSERT(pid >= 300);
+    CU_ASSERT_STRING_EQUAL(ask(&room, "meminfo"), "MemTotal:         131072 kB");
+    CU_ASSERT_STRING_EQUAL(ask(&room, "cpus"), "1");
+    CU_ASSERT_STRING_EQUAL(ask(&room, "endpoint"), "0");
+    CU_ASSERT_EQUAL(atoi(ask(&room, "open:/etc/shadow")), ENOENT);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "open:/proc/1/status")), ENOENT);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "open:/sys")), ENOENT);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "open:/proc/self/fd/1")), EACCES); /* the log is for writing only */
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/dev/stderr")), 0);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/var/task/x")), EROFS);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/usr/x")), EROFS);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/dev/x")), EROFS);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/tmp/x")), 0);
+    CU_ASSERT_EQUAL(atoi(ask(&room, "open:/usr/bin/env")), 0);
+    CU_ASSERT(rooms_kill(&rooms, &room));
+}
+
+static void test_rooms_are_apart(void)
+{
+    struct room_fds a, b;
+    char first[64];
+    CU_ASSERT_FATAL(make_and_assign(2, &a));
+    CU_ASSERT_FATAL(make_and_assign(3, &b));
+    str_copy(first, sizeof first, ask(&a, "who"));
+    CU_ASSERT_STRING_NOT_EQUAL(first, ask(&b, "who")); /* other process numbers */
+    CU_ASSERT_EQUAL(atoi(ask(&a, "write:/tmp/mine")), 0);
+    CU_ASSERT_EQUAL(atoi(ask(&b, "open:/tmp/mine")), ENOENT);
+    unsigned uids; /* the zygote, and two in each room: every one has its own */
+    unsigned processes = rooms_processes(&rooms, &uids);
+    CU_ASSERT_EQUAL(processes, 5);
+    CU_ASSERT_EQUAL(uids, 5);
+    CU_ASSERT(rooms_kill(&rooms, &a));
+    CU_ASSERT(rooms_kill(&rooms, &b));
+}
+
+static void test_rooms_freeze(void)
+{
+    struct room_fds room;
+    struct rooms_message m;
+    char answer[64];
+    CU_ASSERT_FATAL(make_and_assign(4, &room));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_FREEZE, .room_id = 4});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 4, SPAWN_ROOM_FROZEN, &m));
+    CU_ASSERT(m.msg.stats.peak_bytes > 0);
+    CU_ASSERT(m.msg.stats.tasks >= 2);
+    rooms_ask_within(&room, "cpus", answer, sizeof answer, 150);
+    CU_ASSERT_STRING_EQUAL(answer, "");
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_THAW, .room_id = 4});
+    rooms_ask(&room, "", answer, sizeof answer);
+    CU_ASSERT_STRING_EQUAL(answer, "1");
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_FREEZE, .room_id = 4});
+    CU_ASSERT(rooms_wait(&rooms, 4, SPAWN_ROOM_FROZEN, &m));
+    CU_ASSERT(rooms_kill(&rooms, &room)); /* frozen tasks die too */
+}
+
+/* /tmp is kept; processes, also those that hide from their parent, are not. */
+static void test_rooms_reset(void)
+{
+    struct room_fds room;
+    struct rooms_message m;
+    CU_ASSERT_FATAL(make_and_assign(5, &room));
+    CU_ASSERT_EQUAL(atoi(ask(&room, "write:/tmp/kept")), 0);
+    CU_ASSERT_STRING_EQUAL(ask(&room, "daemon"), "ok");
+    CU_ASSERT_FATAL(rooms_reset(&rooms, &room));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_STAT, .room_id = 5});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 5, SPAWN_ROOM_STATS, &m));
+    CU_ASSERT_EQUAL(m.msg.stats.tasks, 2); /* pid 1 and the new worker */
+    struct spawn_msg assign = rooms_assign_msg(&rooms, 5, 1);
+    CU_ASSERT_FATAL(rooms_assign(&rooms, &room, &assign, "again"));
+    CU_ASSERT_STRING_EQUAL(ask(&room, "read:/tmp/kept"), "kept");
+    /* a frozen room, and one whose runtime ended, can be reset too */
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_FREEZE, .room_id = 5});
+    CU_ASSERT(rooms_wait(&rooms, 5, SPAWN_ROOM_FROZEN, &m));
+    CU_ASSERT_FATAL(rooms_reset(&rooms, &room));
+    CU_ASSERT_FATAL(rooms_assign(&rooms, &room, &assign, "thawed"));
+    rooms_ask(&room, "exit:3", (char[8]){0}, 8);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 5, SPAWN_ROOM_EXITED, &m));
+    CU_ASSERT(WIFEXITED(m.msg.exited.wait_status) && WEXITSTATUS(m.msg.exited.wait_status) == 3);
+    CU_ASSERT_FATAL(rooms_reset(&rooms, &room));
+    CU_ASSERT(rooms_kill(&rooms, &room));
+}
+
+static void test_rooms_limits(void)
+{
+    struct room_fds room;
+    struct rooms_message m;
+    CU_ASSERT_FATAL(rooms_make(&rooms, 6, zygote, &room));
+    struct spawn_msg assign = rooms_assign_msg(&rooms, 6, 2);
+    assign.assign.tmp_mb = 1024;
+    CU_ASSERT_FATAL(rooms_assign(&rooms, &room, &assign, "you"));
+    int tmp_mb = atoi(ask(&room, "tmp"));
+    CU_ASSERT(tmp_mb >= 1000 && tmp_mb <= 1040);
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_LIMIT, .room_id = 6, .limit.cpu_milli = 500});
+    char answer[8];
+    rooms_ask(&room, "eat", answer, sizeof answer);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 6, SPAWN_ROOM_EXITED, &m));
+    CU_ASSERT(WIFSIGNALED(m.msg.exited.wait_status) && WTERMSIG(m.msg.exited.wait_status) == SIGKILL);
+    CU_ASSERT(m.msg.exited.stats.oom_kills > 0);
+    CU_ASSERT_EQUAL(m.msg.exited.stats.peak_bytes, 128u << 20);
+    CU_ASSERT(rooms_kill(&rooms, &room));
+}
+
+/* What stoked must not get, whatever it sends. */
+static void test_rooms_refusals(void)
+{
+    struct room_fds room;
+    struct rooms_message m;
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_MAKE, .room_id = 7, .make.zygote_id = 99});
+    CU_ASSERT(rooms_wait(&rooms, 7, SPAWN_ROOM_FAILED, &m));
+    CU_ASSERT_FATAL(rooms_make(&rooms, 7, zygote, &room));
+    struct spawn_msg bad = rooms_assign_msg(&rooms, 7, 1);
+    memcpy(bad.assign.code, "../..", 6);
+    rooms_send(&rooms, bad);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 7, SPAWN_ROOM_FAILED, &m));
+    CU_ASSERT_STRING_EQUAL(m.msg.failed.stage, "message");
+    struct spawn_msg assign = rooms_assign_msg(&rooms, 7, 1);
+    CU_ASSERT_FATAL(rooms_assign(&rooms, &room, &assign, "you"));
+    CU_ASSERT_FATAL(rooms_reset(&rooms, &room));
+    rooms_send(&rooms, rooms_assign_msg(&rooms, 7, 8)); /* a used room is one version's for ever */
+    CU_ASSERT(rooms_wait(&rooms, 7, SPAWN_ROOM_FAILED, &m));
+    CU_ASSERT(rooms_kill(&rooms, &room));
+    CU_ASSERT_FATAL(rooms_make(&rooms, 8, zygote, &room));
+    struct spawn_msg absent = rooms_assign_msg(&rooms, 8, 9);
+    absent.assign.code[0] = 'f';
+    rooms_send(&rooms, absent);
+    CU_ASSERT(rooms_wait(&rooms, 8, SPAWN_ROOM_FAILED, &m));
+    CU_ASSERT(rooms_kill(&rooms, &room));
+}
+
+static void test_rooms_end_with_pid1(void)
+{
+    struct room_fds room;
+    struct rooms_message m;
+    char answer[8];
+    CU_ASSERT_FATAL(make_and_assign(9, &room));
+    CU_ASSERT_FATAL(rooms_make(&rooms, 10, zygote, &(struct room_fds){0}));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ZYGOTE_STOP, .room_id = zygote});
+    CU_ASSERT_STRING_EQUAL(ask(&room, "cpus"), "1"); /* rooms outlive their zygote, */
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_RESET, .room_id = 9});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 9, SPAWN_ROOM_FAILED, &m)); /* but cannot be reset without it */
+    CU_ASSERT(rooms_kill(&rooms, &room));
+    rooms_ask_within(&room, "", answer, sizeof answer, 1);
+    zygote = rooms_zygote(&rooms);
+    CU_ASSERT_FATAL(zygote != 0);
+}
+
+/* Within one second there is a new spawner that makes rooms, and nothing of the old one. */
+static void test_rooms_spawner_dies(void)
+{
+    struct room_fds room;
+    pid_t monitor = rooms_child_of(getpid()), spawner = rooms_child_of(monitor);
+    CU_ASSERT_FATAL(make_and_assign(11, &room));
+    CU_ASSERT_FATAL(spawner > 0);
+    int64_t began = clock_mono_us();
+    kill(spawner, SIGKILL);
+    CU_ASSERT_FATAL(rooms_run_until(&rooms, &rooms.ups, 2, ROOMS_WAIT_MS));
+    int64_t took = clock_mono_us() - began;
+    CU_ASSERT_EQUAL(rooms.losses, 1);
+    CU_ASSERT(took < 1000000);
+    CU_ASSERT_EQUAL(rooms_processes(&rooms, NULL), 0);
+    zygote = rooms_zygote(&rooms);
+    CU_ASSERT_FATAL(zygote != 0);
+    printf("\n  a new spawner after %lld ms, a zygote after %lld\n", (long long)took / 1000,
+           (long long)(clock_mono_us() - began) / 1000);
+    CU_ASSERT_FATAL(make_and_assign(11, &room));
+    CU_ASSERT(rooms_kill(&rooms, &room));
+}
+
+static void test_rooms_monitor_dies(void)
+{
+    struct room_fds room;
+    pid_t monitor = rooms_child_of(getpid());
+    CU_ASSERT_FATAL(make_and_assign(12, &room));
+    kill(monitor, SIGKILL);
+    CU_ASSERT_FATAL(rooms_run_until(&rooms, &rooms.gone, 1, ROOMS_WAIT_MS));
+    for (int i = 0; i < 200 && rooms_processes(&rooms, NULL) > 0; i++)
+        usleep(10000);
+    CU_ASSERT_EQUAL(rooms_processes(&rooms, NULL), 0);
+    spawn_client_stop(rooms.client);
+    CU_ASSERT_FATAL(rooms_restart(&rooms)); /* sweeps */
+    zygote = rooms_zygote(&rooms);
+    CU_ASSERT_FATAL(make_and_assign(12, &room));
+}
+
+/* With rooms alive: an orderly end leaves nothing. */
+static void test_rooms_leave_nothing(void)
+{
+    rooms_stop(&rooms);
+    CU_ASSERT_EQUAL(rooms_leftovers(&rooms), 0);
+}
+
+static int start_once(void)
+{
+    if (!rooms_start(&rooms))
+        return 1;
+    zygote = rooms_zygote(&rooms);
+    return zygote == 0;
+}
+
+static int run(void)
+{
+    static const struct unit_test tests[] = {
+        TEST(test_rooms_host_report), TEST(test_rooms_run),      TEST(test_rooms_are_apart),     TEST(test_rooms_freeze),
+        TEST(test_rooms_reset),       TEST(test_rooms_limits),   TEST(test_rooms_refusals),      TEST(test_rooms_end_with_pid1),
+        TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 2;
+    CU_pSuite suite = CU_add_suite("rooms", start_once, NULL);
+    for (size_t i = 0; suite && i < ARRAY_LEN(tests); i++)
+        if (!CU_add_test(suite, tests[i].name, tests[i].fn))
+            return 2;
+    CU_basic_set_mode(CU_BRM_VERBOSE);
+    CU_basic_run_tests();
+    bool failed = CU_get_number_of_failures() > 0 || CU_get_number_of_suites_failed() > 0;
+    CU_cleanup_registry();
+    return failed;
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (geteuid() != 0) {
+        puts("SKIP: needs root");
+        return SKIPPED;
+    }
+    return run();
+}
