@@ -243,6 +243,7 @@ static int open_front_door(struct app *app, struct err *err)
         .idle_ms_max = config->http_idle_s * 1000,
         .connections_max = (unsigned)config->http_connections,
         .tmp_dir = app->tmp_dir,
+        .refusal = api_refusal,
     };
     struct http_listener *listener;
     int r = api_new(&options, &app->api, err);

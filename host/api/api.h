@@ -44,6 +44,9 @@ void api_free(struct api *api);
 /* An http_request_fn; api is the struct api. */
 void api_on_request(void *api, struct http_req *req);
 
+/* For struct http_options: what the server refuses itself, in AWS's shape. */
+const struct http_reply *api_refusal(int status);
+
 /* API calls taken and not yet finished, those whose client has left included. */
 unsigned api_working(const struct api *api);
 

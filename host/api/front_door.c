@@ -98,6 +98,19 @@ void front_door_fail(struct http_req *req, int status, const char *code, const c
     front_door_send(req, &reply);
 }
 
+const struct http_reply *api_refusal(int status)
+{
+    static const struct http_header large_headers[] = {{"content-type", "application/json"},
+                                                       {"x-amzn-errortype", "RequestEntityTooLargeException"}},
+                                    bad_headers[] = {{"content-type", "application/json"},
+                                                     {"x-amzn-errortype", "BadRequestException"}};
+    static const char large_body[] = "{\"Type\":\"User\",\"Message\":\"Request must be smaller than 69905067 bytes\"}",
+                      bad_body[] = "{\"Type\":\"User\",\"Message\":\"This is no well-formed HTTP request\"}";
+    static const struct http_reply large = {.headers = large_headers, .header_count = 2, .body = large_body, .body_len = sizeof(large_body) - 1},
+                                   bad = {.headers = bad_headers, .header_count = 2, .body = bad_body, .body_len = sizeof(bad_body) - 1};
+    return status == 413 ? &large : &bad;
+}
+
 /* To a client that may not see the answer: no header invites its browser to show it. */
 static void turn_away(struct http_req *req, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static void turn_away(struct http_req *req, const char *fmt, ...)

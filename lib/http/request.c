@@ -26,6 +26,28 @@ static void on_request_disposed(void *arg)
     }
 }
 
+static const char *reason_of(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
+        {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+        {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
+        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+        {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
+        {412, "Precondition Failed"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"}, {424, "Failed Dependency"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+        {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Unnamed"; /* a code of the application's own */
+}
+
 /* Why the request must not be answered, or NULL. h2o keeps the head at the front of the socket's input until the reply is out. */
 static const char *head_fault(const h2o_socket_t *sock, size_t bytes_max, int *ret_status)
 {
@@ -52,11 +74,70 @@ static const char *head_fault(const h2o_socket_t *sock, size_t bytes_max, int *r
     return (size_t)n > bytes_max ? "header too large" : NULL;
 }
 
+/* ---- refusals ---- */
+
+static void add_header(h2o_req_t *h2o, const struct http_header *header)
+{
+    assert(!strpbrk(header->value, "\r\n"));
+    h2o_iovec_t name = h2o_strdup(&h2o->pool, header->name, SIZE_MAX), value = h2o_strdup(&h2o->pool, header->value, SIZE_MAX);
+    h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, name.base, name.len, 1, name.base, value.base, value.len);
+}
+
+static const struct http_reply *refusal_of(const struct conn *conn, int status)
+{
+    const struct http_server *server = conn->listener->server;
+    return server->options.refusal ? server->options.refusal(status) : NULL;
+}
+
+struct refusal_stream {
+    h2o_ostream_t super;
+    const struct http_reply *reply;
+};
+
+static void send_refusal(h2o_ostream_t *self, h2o_req_t *h2o, h2o_iovec_t *bufs, size_t count, h2o_send_state_t state)
+{
+    (void)bufs, (void)count; /* h2o's own words */
+    const struct http_reply *reply = ((struct refusal_stream *)(void *)self)->reply;
+    h2o_iovec_t body = h2o_iovec_init(reply->body, reply->body_len);
+    h2o_ostream_send_next(self, h2o, &body, 1, state);
+}
+
+void http_request_on_refusal(h2o_filter_t *self, h2o_req_t *h2o, h2o_ostream_t **slot)
+{
+    (void)self;
+    struct conn *conn = h2o->conn->callbacks->get_socket(h2o->conn)->on_close.data;
+    const struct http_reply *reply = refusal_of(conn, h2o->res.status);
+    linger_prepare(conn);
+    if (reply) {
+        h2o->res.headers.size = 0; /* its content type */
+        for (size_t i = 0; i < reply->header_count; i++)
+            add_header(h2o, &reply->headers[i]);
+        h2o->res.content_length = reply->body_len;
+        struct refusal_stream *stream = (void *)h2o_add_ostream(h2o, sizeof *stream, slot);
+        stream->super.do_send = send_refusal;
+        stream->reply = reply;
+        slot = &stream->super.next;
+    }
+    h2o_setup_next_ostream(h2o, slot);
+}
+
 static void refuse(h2o_req_t *h2o, struct conn *conn, int status, const char *why)
 {
+    const struct http_reply *reply = refusal_of(conn, status);
     linger_prepare(conn);
-    h2o_send_error_generic(h2o, status, "Bad Request", why, H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+    if (!reply) {
+        h2o_send_error_generic(h2o, status, reason_of(status), why, H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+        return;
+    }
+    h2o->http1_is_persistent = 0;
+    h2o->res.status = status;
+    h2o->res.reason = reason_of(status);
+    for (size_t i = 0; i < reply->header_count; i++)
+        add_header(h2o, &reply->headers[i]);
+    h2o_send_inline(h2o, reply->body, reply->body_len);
 }
+
+/* ---- requests ---- */
 
 int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
 {
@@ -188,28 +269,6 @@ static void free_taken(void *arg)
     taken->free_fn(taken->body);
 }
 
-static const char *reason_of(int status)
-{
-    static const struct {
-        int status;
-        const char *reason;
-    } reasons[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
-        {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-        {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
-        {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-        {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
-        {412, "Precondition Failed"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-        {422, "Unprocessable Content"}, {424, "Failed Dependency"}, {429, "Too Many Requests"},
-        {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
-        {503, "Service Unavailable"}, {504, "Gateway Timeout"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (reasons[i].status == status)
-            return reasons[i].reason;
-    return "Unnamed"; /* a code of the application's own */
-}
-
 void http_reply(struct http_req *req, const struct http_reply *reply)
 {
     static h2o_generator_t whole; /* everything is in one final send: nothing to proceed to */
@@ -221,12 +280,8 @@ void http_reply(struct http_req *req, const struct http_reply *reply)
     bool bodiless = reply->status == 204 || reply->status == 304; /* RFC 9110, 8.6: not even a length */
     h2o->res.content_length = bodiless ? SIZE_MAX : reply->body_len;
     assert(reply->status >= 200 && reply->status <= 599);
-    for (size_t i = 0; i < reply->header_count; i++) {
-        const struct http_header *header = &reply->headers[i];
-        assert(!strpbrk(header->value, "\r\n"));
-        h2o_iovec_t name = h2o_strdup(&h2o->pool, header->name, SIZE_MAX), value = h2o_strdup(&h2o->pool, header->value, SIZE_MAX);
-        h2o_add_header_by_str(&h2o->pool, &h2o->res.headers, name.base, name.len, 1, name.base, value.base, value.len);
-    }
+    for (size_t i = 0; i < reply->header_count; i++)
+        add_header(h2o, &reply->headers[i]);
     if (reply->body_free) {
         struct taken_body *taken = h2o_mem_alloc_shared(&h2o->pool, sizeof *taken, free_taken);
         *taken = (struct taken_body){reply->body_free, (char *)reply->body};

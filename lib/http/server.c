@@ -173,14 +173,6 @@ static void on_nested(h2o_socket_t *sock, const char *err)
     loop_run_once(((struct http_server *)sock->data)->loop, 0);
 }
 
-/* What h2o refuses itself (too large, broken chunks) it answers as from a path of its own, closing. */
-static void on_refusal(h2o_filter_t *self, h2o_req_t *h2o, h2o_ostream_t **slot)
-{
-    (void)self;
-    linger_prepare(h2o->conn->callbacks->get_socket(h2o->conn)->on_close.data);
-    h2o_setup_next_ostream(h2o, slot);
-}
-
 int http_server_new(struct loop *loop, const struct http_options *options, http_request_fn *on_request, void *arg,
                     struct http_server **ret_server, struct err *err)
 {
@@ -207,7 +199,7 @@ int http_server_new(struct loop *loop, const struct http_options *options, http_
              options->tmp_dir);
     h2o_hostconf_t *host = h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
-    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = on_refusal;
+    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = http_request_on_refusal;
     struct http_handler *handler = (void *)h2o_create_handler(path, sizeof *handler);
     handler->super.on_req = http_request_on_h2o;
     handler->server = server;

@@ -16,6 +16,7 @@
 
 struct http_server;
 struct http_listener;
+struct http_reply;
 struct http_req;
 struct loop;
 
@@ -35,6 +36,9 @@ struct http_options {
     int64_t idle_ms_max;         /* keep-alive */
     unsigned connections_max;    /* past it, accepting pauses */
     const char *tmp_dir;         /* where bodies over 1 MiB are mapped; borrowed for the server's life */
+    /* Headers and body of what the server refuses itself (400 malformed, 413 and 431 too large), living for ever. NULL, or a NULL
+     * answer: plain text. */
+    const struct http_reply *(*refusal)(int status);
 };
 
 /* Called once per complete request. req is valid until http_reply() or until the gone callback. */

@@ -65,6 +65,8 @@ struct http_handler {
 
 /* h2o's handler: hands a request to the server's owner. */
 int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o);
+/* h2o's filter of what it refuses itself and then closes. */
+void http_request_on_refusal(h2o_filter_t *self, h2o_req_t *h2o, h2o_ostream_t **slot);
 /* The client went away: tells the owner and lets go of the request. */
 void http_request_gone(struct http_req *req);
 

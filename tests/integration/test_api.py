@@ -217,6 +217,13 @@ def test_archive_that_unpacks_too_large(client, stoke, name):
     assert error["Error"]["Message"].startswith("Unzipped size must be smaller than 262144000 bytes")
 
 
+def test_request_that_is_too_large(client, stoke, name):
+    """Beyond what the server takes at all: the client, which sends everything before it looks, gets its answer nevertheless."""
+    error = refused("RequestEntityTooLargeException", client.create_function,
+                    **{**stoke.function(name), "Code": {"ZipFile": bytes(60 << 20)}})
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
 def test_create_refusals(client, stoke, name):
     base = stoke.function(name)
     without = lambda key: {k: v for k, v in base.items() if k != key}

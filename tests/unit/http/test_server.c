@@ -70,11 +70,19 @@ static int listen_somewhere(int *ret_port)
     return fd;
 }
 
+static const struct http_reply *refusal(int status)
+{
+    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {"X-Why", "no"}};
+    static const struct http_reply too_large = {.headers = headers, .header_count = 2, .body = "{\"large\":1}", .body_len = 11},
+                                   odd = {.headers = headers, .header_count = 2, .body = "{\"odd\":1}", .body_len = 9};
+    return status == 413 ? &too_large : status == 400 ? &odd : NULL;
+}
+
 static void start(int64_t request_ms, int64_t idle_ms)
 {
     struct err err;
     struct http_options options = {.body_bytes_max = body_max, .header_bytes_max = 65536, .request_ms_max = request_ms, .idle_ms_max = idle_ms,
-                                   .connections_max = 100, .tmp_dir = "/tmp"};
+                                   .connections_max = 100, .tmp_dir = "/tmp", .refusal = refusal};
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
     CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &options, on_request, NULL, &server, &err), 0);
     for (int i = 0; i < 2; i++)
@@ -155,7 +163,14 @@ static void test_server_limits(void)
     start(5000, 5000);
     int fd = dial(ports[0]);
     put(fd, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n");
-    CU_ASSERT_EQUAL(await(fd, "413", in, sizeof in), 1);
+    CU_ASSERT_EQUAL(await(fd, "{\"large\":1}", in, sizeof in), 1);
+    CU_ASSERT(strstr(in, "HTTP/1.1 413 ") && strstr(in, "Content-Length: 11\r\n") && strstr(in, "X-Why: no\r\n") && !strstr(in, "text/plain"));
+    close(fd);
+    fd = dial(ports[0]);
+    CLEANUP(freep) char *wide = str_format("GET /x HTTP/1.1\r\nHost: h\r\nX: %070000d\r\n\r\n", 1);
+    put(fd, wide);
+    CU_ASSERT_EQUAL(await(fd, "header too large", in, sizeof in), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(in, "HTTP/1.1 431 "));
     close(fd);
     static const char *const ambiguous[] = {
         "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -169,7 +184,8 @@ static void test_server_limits(void)
     for (size_t i = 0; i < ARRAY_LEN(ambiguous); i++) {
         fd = dial(ports[0]);
         put(fd, ambiguous[i]);
-        CU_ASSERT_EQUAL(await(fd, "HTTP/1.1 400 ", in, sizeof in), 1);
+        CU_ASSERT_EQUAL(await(fd, "{\"odd\":1}", in, sizeof in), 1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(in, "HTTP/1.1 400 "));
         CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0); /* and closed */
         close(fd);
     }
