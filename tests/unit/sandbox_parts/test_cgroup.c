@@ -121,20 +121,29 @@ static void test_cgroup_make_and_destroy(void)
 
 static void test_cgroup_self_attach(void)
 {
-    struct cgroup *group;
+    struct cgroup *group, *before; /* a task joins a threaded leaf from another one, as workers do from their zygote's */
     struct cgroup_usage usage;
-    int fds[CGROUP_HIERARCHIES_MAX];
+    int fds[CGROUP_HIERARCHIES_MAX], started[2];
+    char byte;
     NEEDS(pids);
     OK(cgroup_make(cgroups, "self", &group, &err));
+    OK(cgroup_make(cgroups, "before", &before, &err));
+    CU_ASSERT_FATAL(pipe(started) == 0);
     size_t n = cgroup_procs_fds(group, true, fds);
     CU_ASSERT(n > 0);
     pid_t pid = fork();
     if (pid == 0) {
+        if (read(started[0], &byte, 1) != 1)
+            _exit(8);
         for (size_t i = 0; i < n; i++)
             if (write(fds[i], "0", 1) != 1)
                 _exit(9);
         sleep_long();
     }
+    OK(cgroup_attach_pid(before, pid, &err));
+    CU_ASSERT(write(started[1], "x", 1) == 1);
+    close(started[0]);
+    close(started[1]);
     for (int i = 0; i < 200; i++) {
         OK(cgroup_usage(group, &usage, &err));
         if (usage.tasks == 1)
@@ -145,6 +154,7 @@ static void test_cgroup_self_attach(void)
     cgroup_procs_close(group);
     cgroup_kill(group);
     waitpid(pid, NULL, 0);
+    destroy(before);
     destroy(group);
 }
 
