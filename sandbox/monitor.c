@@ -257,5 +257,9 @@ int monitor_run(const struct monitor_options *options)
     if (rc < 0)
         say_failed(&err);
     cgroup_close(monitor.spawner.cgroups);
+    free(monitor.own_dir);
+    free(monitor.tmp_dir);
+    free(monitor.zygote_path);
+    free(monitor.missing);
     return rc < 0;
 }
