@@ -1,5 +1,5 @@
 /* The content-addressed store of code archives: DATA/blobs/<sha256> as uploaded, DATA/trees/<sha256>/ unpacked and
- * hardened, read-only, shared by every version and worker. Both are written to a temporary name, fsynced and renamed: a
+ * hardened, read-only, shared by every version and worker. Both are written in DATA/incoming, synced and renamed: a
  * deployment is there whole or not at all. Any thread, except store_sweep().
  *
  *     store_open(data_dirfd, &store, &err);
@@ -26,8 +26,9 @@ int store_open(int data_dirfd, struct store **ret_store, struct err *err) WARN_U
 void store_close(struct store *store);
 
 /* Stores one zip archive (borrowed) of at most unpacked_max bytes unpacked; existing content is found by its digest and
- * not unpacked again. ERR_INVALID: no zip, hostile or broken entries, empty (the message names the entry);
- * ERR_TOO_LARGE: past unpacked_max or the entry limit; ERR_NO_SPACE: the disk. On failure nothing is left behind. */
+ * not unpacked again. ERR_INVALID: no zip, hostile or broken entries (the message names the entry), with code ENODATA if it is
+ * whole but empty; ERR_TOO_LARGE: past unpacked_max or the limits of archive_tree.h; ERR_NO_SPACE: the disk. On failure nothing is
+ * left behind. */
 int store_put(struct store *store, const void *zip, size_t len, uint64_t unpacked_max, struct store_archive *ret_archive,
               struct err *err) WARN_UNUSED;
 /* Whether blob and tree of that digest are there. */
