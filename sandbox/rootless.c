@@ -157,10 +157,7 @@ void rootless_describe(struct spawner_options *options, char **ret_missing)
 {
     options->uid_base = 1; /* 0 is ourselves, the range follows */
     options->unique_uids = !options->single_id;
-    *ret_missing =
-        options->single_id
-            ? str_format("All sandboxes share one user id: install the package uidmap and give this user a range of 65536 ids "
-                         "in /etc/subuid and /etc/subgid.\nThe /tmp of functions is counted in their memory: start stoked as "
-                         "root for a disk quota.")
-            : str_format("The /tmp of functions is counted in their memory: start stoked as root for a disk quota.");
+    *ret_missing = str_format("%s", options->single_id ? "All sandboxes share one user id: install the package uidmap and give "
+                                                         "this user a range of 65536 ids in /etc/subuid and /etc/subgid."
+                                                       : "");
 }

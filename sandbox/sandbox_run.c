@@ -118,6 +118,20 @@ static int map_ids(struct room *room, struct err *err)
     return rc < 0 ? rc : write_map(pid, "gid_map", map, err);
 }
 
+/* An out-of-memory kill of the whole group (cgroup v2) passes over pid 1, so that the room can be reset with its /tmp. Asks for
+ * CAP_SYS_RESOURCE; without it the room ends. */
+static int spare_init(struct room *room, struct err *err)
+{
+    static bool cannot;
+    char path[64];
+    (void)err;
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", room->init.pid);
+    struct err ignored;
+    if (!cannot)
+        cannot = fd_write_file(AT_FDCWD, path, "-1000", &ignored) < 0;
+    return 0;
+}
+
 /* A proc instance belongs to the pid namespace that our children would be born in. */
 static int make_proc(struct room *room, int *ret_fd, struct err *err)
 {
@@ -169,7 +183,7 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
         int (*run)(struct room *room, struct err *err);
     } stages[] = {
         {"uids", take_uids}, {"cgroup", make_group}, {"clone", clone_init},
-        {"maps", map_ids},   {"mounts", send_order},
+        {"maps", map_ids},   {"oom score", spare_init}, {"mounts", send_order},
     };
     for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
         int rc = stages[i].run(room, err);
