@@ -24,7 +24,8 @@
 #define LIMIT_HEADER_BYTES (1024 * 1024)      /* one value */
 #define LIMIT_HEAD_BYTES (LIMIT_HEADER_BYTES + 16 * 1024)
 #define LIMIT_HEADERS 128
-#define LIMIT_BUFFERED_BYTES (32 * 1024 * 1024) /* of all connections together */
+#define LIMIT_BUFFERED_BYTES (16 * 1024 * 1024) /* of all connections together */
+#define LIMIT_IDLE_BUFFERED_BYTES (1024 * 1024) /* the same while the sandbox may be frozen */
 #define LIMIT_REQUEST_BYTES (256LL * 1024 * 1024) /* read for one request, what is thrown away included */
 #define LIMIT_REQUEST_US (30 * 1000000LL)     /* for a request to come in, or an answer to be taken, while the sandbox runs */
 #define LIMIT_READ_BYTES (256 * 1024)         /* at once */

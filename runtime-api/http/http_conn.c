@@ -99,14 +99,6 @@ static void on_timer(void *arg)
     session_leave(session);
 }
 
-void http_conns_pause(struct session *session)
-{
-    struct http_conn *conn;
-    TAILQ_FOREACH(conn, &session->conns, link)
-        if (conn->state != HTTP_CONN_LINGER && !conn->more)
-            loop_timer_cancel(session->loop, &conn->timer);
-}
-
 void http_conns_resume(struct session *session)
 {
     struct http_conn *conn;
@@ -116,12 +108,17 @@ void http_conns_resume(struct session *session)
 
 /* ---- memory ---- */
 
+static size_t buffered_by(const struct http_conn *conn)
+{
+    return conn->in.cap + conn->head.cap + conn->body.cap + conn->out.own.cap;
+}
+
 static size_t buffered(const struct session *session)
 {
     size_t sum = 0;
     struct http_conn *conn;
     TAILQ_FOREACH(conn, &session->conns, link)
-        sum += conn->in.cap + conn->head.cap + conn->body.cap + conn->out.own.cap;
+        sum += buffered_by(conn);
     return sum;
 }
 
@@ -140,6 +137,24 @@ void http_conns_own_payload(struct session *session)
         if (conn->out.lent_len &&
             (buffered(session) + conn->out.lent_len > LIMIT_BUFFERED_BYTES || sender_own(&conn->out) < 0))
             http_conn_close(conn);
+        conn = after;
+    }
+}
+
+/* A frozen sandbox cannot end what it has half sent, and there may be thousands of them: little is kept for it. */
+void http_conns_pause(struct session *session)
+{
+    size_t sum = buffered(session);
+    struct http_conn *conn = TAILQ_FIRST(&session->conns);
+    while (conn) {
+        struct http_conn *after = TAILQ_NEXT(conn, link);
+        bool waits = conn == session->next || conn->extension || conn->answered;
+        if (conn->state != HTTP_CONN_LINGER && !conn->more)
+            loop_timer_cancel(session->loop, &conn->timer);
+        if (sum > LIMIT_IDLE_BUFFERED_BYTES && is_mid_request(conn) && !waits) {
+            sum -= buffered_by(conn);
+            http_conn_close(conn);
+        }
         conn = after;
     }
 }

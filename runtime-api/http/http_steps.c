@@ -10,6 +10,20 @@
 
 #define KEEP_BYTES 16384 /* an empty buffer above this is given back */
 
+/* A client that asks first whether it should send its body. */
+static void meet_expectation(struct http_conn *conn)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (conn->state != HTTP_CONN_BODY || !conn->request.wants_continue || conn->in.len || conn->request.framing == HTTP_NO_BODY)
+        return;
+    if (conn->answered) { /* it should not; whether it does so all the same is not to be known */
+        conn->close_after = conn->linger = true;
+        http_conn_set_state(conn, HTTP_CONN_ANSWER);
+    } else if (send(conn->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        log_debug("session.no_continue", "errno=%d", errno); /* it sends its body after a while */
+    }
+}
+
 static bool take_head(struct http_conn *conn)
 {
     int used = http_request_parse(conn->in.data, conn->in.len, conn->seen, &conn->request);
@@ -35,12 +49,7 @@ static bool take_head(struct http_conn *conn)
     conn->body_left = conn->request.length;
     http_conn_set_state(conn, HTTP_CONN_BODY);
     routes_head(conn);
-    if (conn->state == HTTP_CONN_BODY && conn->request.wants_continue && conn->in.len == 0 &&
-        conn->request.framing != HTTP_NO_BODY && !conn->answered) {
-        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        if (send(conn->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-            log_debug("session.no_continue", "errno=%d", errno); /* the client sends its body after a while all the same */
-    }
+    meet_expectation(conn);
     return conn->state != HTTP_CONN_CLOSED;
 }
 

@@ -3,7 +3,8 @@
 # Usage: build.sh OUT
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd)
-command -v cargo >/dev/null || { echo "missing: cargo"; exit 77; }
+version=$(cargo --version 2>/dev/null | cut -d' ' -f2)
+[ "$(printf '%s\n' 1.84 "$version" | sort -V | head -1)" = 1.84 ] || { echo "missing: cargo 1.84 or newer (found: ${version:-none})"; exit 77; }
 cd "$(dirname "$0")"
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/rust
 mkdir -p "$cache/src"

@@ -344,6 +344,39 @@ static void test_conn_expect_continue(void)
     CU_ASSERT(status_is(peer_answer(c), 100));
     CU_ASSERT(status_is(peer_ask(c, "ok"), 202));
     CU_ASSERT_STRING_EQUAL(peer.seen.body, "ok");
+    peer_send(c, RESPONSE "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"); /* refused before it is sent */
+    CU_ASSERT(status_is(peer_answer(c), 403));
+    CU_ASSERT_FALSE(peer_is_open(c));
+    done(c);
+}
+
+/* What is half sent when the sandbox may be frozen is kept only while it is little. */
+static void test_conn_idle_memory(void)
+{
+    char *half = malloc(MIB);
+    memset(half, 'x', MIB);
+    int c = running(), small = peer_connect(), big[4];
+    peer_send(small, "GET /2018-06-01/pi");
+    for (int i = 0; i < 4; i++) {
+        big[i] = peer_connect();
+        peer_send(big[i], "GET / HTTP/1.1\r\nA: ");
+        peer_send_bytes(big[i], half, MIB / 2);
+    }
+    peer_run(100);
+    CU_ASSERT(peer_is_open(big[0]) && peer_is_open(big[3]));
+    CU_ASSERT(status_is(peer_post(c, "/2018-06-01/runtime/invocation/r/response", "", "1"), 202));
+    peer_send(c, NEXT);
+    CU_ASSERT(peer_until(&peer.seen.idle, 1));
+    int open = 0;
+    for (int i = 0; i < 4; i++) {
+        open += peer_is_open(big[i]);
+        close(big[i]);
+    }
+    CU_ASSERT(open <= 2);
+    peer_invoke("r", "1");
+    CU_ASSERT(status_is(peer_answer(c), 200));
+    close(small);
+    free(half);
     done(c);
 }
 
@@ -490,4 +523,4 @@ TEST_MAIN("http_conn", TEST(test_conn_byte_by_byte), TEST(test_conn_chunked), TE
           TEST(test_conn_large_header), TEST(test_conn_slow_header_is_cheap), TEST(test_conn_cause_is_bounded),
           TEST(test_conn_keep_alive), TEST(test_conn_expect_continue), TEST(test_conn_refusal_after_body),
           TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length), TEST(test_conn_deadline_of_answer), TEST(test_conn_cap),
-          TEST(test_conn_memory))
+          TEST(test_conn_memory), TEST(test_conn_idle_memory))
