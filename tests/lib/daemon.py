@@ -162,23 +162,33 @@ class Daemon:
 
 
 class Leftovers:
-    """What a daemon can leave on the host, seen before and after."""
+    """What a daemon can leave on the host, seen before and after. Told apart from other daemons' by its data directory and port."""
 
-    def __init__(self):
+    def __init__(self, daemon):
+        self.data, self.group = daemon.data, f"stoke-{daemon.port}"
         self.before = self.look()
 
-    @staticmethod
-    def look():
-        mounts = {line.split()[4] for line in open("/proc/self/mountinfo") if "stoke" in line}
+    def look(self):
+        mounts = {line.split()[4] for line in open("/proc/self/mountinfo") if self.data in line}
         loops = set()
         for loop in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
             try:
-                loops.add(loop.read_text().strip())
+                name = loop.read_text().strip()
             except OSError:
-                pass
-        groups = {str(p) for root in ("/sys/fs/cgroup",) for depth in ("*", "*/*", "*/*/*") for p in pathlib.Path(root).glob(depth)
-                  if p.is_dir() and "stoke" in p.name}
-        alive = {pid for pid, (_, name) in processes().items() if name.startswith(("stoke", "stoked"))}
+                continue
+            if self.data in name:
+                loops.add(name)
+        groups = {str(p) for depth in ("*", "*/*", "*/*/*", "*/*/*/*") for p in pathlib.Path("/sys/fs/cgroup").glob(depth)
+                  if p.is_dir() and (p.name == self.group or f"/{self.group}/" in str(p))}
+        alive = set()
+        for pid in processes():
+            try:
+                command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+                membership = pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+            except OSError:
+                continue
+            if ("stoke" in command and self.data in command) or f"/{self.group}/" in membership + "/":
+                alive.add(pid)
         return {"mounts": mounts, "loop devices": loops, "cgroups": groups, "processes": alive}
 
     def check(self, wait_s=10):
