@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "runtime-api/http/http_conn.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/runtime_api/peer.h"
 
@@ -441,6 +442,40 @@ static void test_conn_deadline_of_answer(void)
     done(c);
 }
 
+/* The timer of the latest connection; due is how far away it is. */
+static struct loop_timer *latest_timer(int64_t *ret_due_us)
+{
+    struct http_conn *conn = TAILQ_LAST(&peer.session->conns, http_conn_list);
+    *ret_due_us = conn->timer.due_us - clock_mono_us();
+    return &conn->timer;
+}
+
+static void test_conn_deadline_of_request(void)
+{
+    int64_t due;
+    int c = running(), half = peer_connect();
+    peer_run(2);
+    CU_ASSERT_FALSE(loop_timer_is_set(latest_timer(&due))); /* it may be quiet for ever */
+    peer_send(half, "POST /2018-06-01/runtime/init/error HTTP/1.1\r\n");
+    peer_run(2);
+    CU_ASSERT(loop_timer_is_set(latest_timer(&due)) && due > 29000000 && due <= 30000000);
+    peer_send(half, "Content-Length: 10\r\n\r\n1"); /* more of it moves nothing */
+    peer_run(20);
+    CU_ASSERT(loop_timer_is_set(latest_timer(&due)) && due <= 30000000 - 20000);
+    CU_ASSERT(status_is(peer_post(c, "/2018-06-01/runtime/invocation/r/response", "", "1"), 202));
+    close(c);
+    c = peer_ready();
+    struct http_conn *conn = TAILQ_FIRST(&peer.session->conns);
+    CU_ASSERT_FALSE(loop_timer_is_set(&conn->timer)); /* idle: the sandbox may be frozen */
+    peer_invoke("r", "1");
+    CU_ASSERT(loop_timer_is_set(&conn->timer));
+    loop_timer_set(peer.loop, &conn->timer, 1);
+    CU_ASSERT_FALSE(peer_is_open(half));
+    CU_ASSERT(peer.seen.broken == 0);
+    close(half);
+    done(c);
+}
+
 static void test_conn_cap(void)
 {
     enum { MANY = 300 };
@@ -522,5 +557,5 @@ TEST_MAIN("http_conn", TEST(test_conn_byte_by_byte), TEST(test_conn_chunked), TE
           TEST(test_conn_pipelined_answer), TEST(test_conn_refused), TEST(test_conn_broken_chunks), TEST(test_conn_half_sent),
           TEST(test_conn_large_header), TEST(test_conn_slow_header_is_cheap), TEST(test_conn_cause_is_bounded),
           TEST(test_conn_keep_alive), TEST(test_conn_expect_continue), TEST(test_conn_refusal_after_body),
-          TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length), TEST(test_conn_deadline_of_answer), TEST(test_conn_cap),
+          TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length), TEST(test_conn_deadline_of_answer), TEST(test_conn_deadline_of_request), TEST(test_conn_cap),
           TEST(test_conn_memory), TEST(test_conn_idle_memory))
