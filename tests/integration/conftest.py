@@ -33,27 +33,13 @@ class Stoke(Daemon):
                 "Code": {"ZipFile": archive(files or {"app.py": HANDLER})}, **more}
 
 
-def is_of(daemon, kind, what):
-    """Whether a leftover is that daemon's: another checkout may be running beside this one."""
-    marks = (daemon.dir, f"stoke-{daemon.port}")
-    if kind != "processes":
-        return any(mark in what for mark in marks)
-    texts = []
-    for name in ("cmdline", "cgroup"):
-        try:
-            texts.append(pathlib.Path(f"/proc/{what}/{name}").read_text(errors="replace"))
-        except OSError:
-            pass
-    return any(mark in text for text in texts for mark in marks)
-
-
 @pytest.fixture(scope="module")
 def stoke():
-    before = Leftovers()
-    with Stoke() as daemon:
+    daemon = Stoke()
+    leftovers = Leftovers(daemon)
+    with daemon:
         yield daemon
-    left = {kind: [what for what in names if is_of(daemon, kind, what)] for kind, names in before.check(wait_s=3).items()}
-    assert not any(left.values()), left
+    assert not leftovers.check(wait_s=3)
 
 
 @pytest.fixture
