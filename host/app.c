@@ -17,6 +17,8 @@
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
+#define PREPARE_FUNCTIONS_MAX 64
+#define ENDPOINT_CONNECTIONS_MAX 128 /* of one sandbox to the front door inside it */
 #define STOP_EXTRA_US 6000000 /* what pool_drain() may take past its deadline, and a second */
 
 /* ---- the spawner's events ---- */
@@ -53,6 +55,12 @@ static void on_lost(void *arg)
     pool_spawn_lost(app->pool);
 }
 
+static void prepare_one(void *arg, struct function_version *version)
+{
+    if (version->match.language == RUNTIME_PYTHON || version->match.language == RUNTIME_NODE || version->match.language == RUNTIME_PROVIDED)
+        pool_prepare(arg, version);
+}
+
 static void on_up(void *arg)
 {
     struct app *app = arg;
@@ -62,6 +70,7 @@ static void on_up(void *arg)
     if (app->state == APP_RUNNING)
         app->health.status = HEALTH_READY;
     pool_spawn_up(app->pool);
+    registry_each_latest(app->registry, PREPARE_FUNCTIONS_MAX, prepare_one, app->pool); /* a first visit need not wait for an interpreter */
     announce(app);
 }
 
@@ -125,8 +134,10 @@ static void *on_endpoint_open(void *arg, struct function_version *version, int f
     struct app *app = arg;
     struct http_listener *listener;
     struct err err;
-    if (http_server_add(app->http, fd, version, &listener, &err) == 0)
+    if (http_server_add(app->http, fd, version, &listener, &err) == 0) {
+        http_listener_limit(listener, ENDPOINT_CONNECTIONS_MAX);
         return listener;
+    }
     log_warn("endpoint.failed", "function=%s error=\"%s\"", version->name, err.msg);
     return NULL;
 }

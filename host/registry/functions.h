@@ -91,6 +91,8 @@ const char *registry_record_name(const struct function_record *record);
 /* How many functions an account has in a region, and the bytes of their archives. */
 void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions,
                     uint64_t *ret_code_bytes);
+/* Calls fn with the latest version (borrowed) of up to max functions, of whatever account: to prepare for them at the start. */
+void registry_each_latest(struct registry *registry, size_t max, void (*fn)(void *arg, struct function_version *version), void *arg);
 /* All functions of the host; for health. */
 size_t registry_count(const struct registry *registry);
 

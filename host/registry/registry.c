@@ -268,6 +268,19 @@ void registry_usage(struct registry *registry, const char *account, const char *
     *ret_code_bytes = bytes;
 }
 
+void registry_each_latest(struct registry *registry, size_t max, void (*fn)(void *arg, struct function_version *version), void *arg)
+{
+    struct function_record *record, *next;
+    HASH_ITER(hh, registry->functions, record, next)
+    {
+        if (record->latest == NULL)
+            continue;
+        if (max-- == 0)
+            return;
+        fn(arg, row_version(record, record->latest));
+    }
+}
+
 size_t registry_count(const struct registry *registry)
 {
     return registry->committed;
