@@ -60,7 +60,7 @@ const struct config_setting config_table[] = {
     {"http.origins", CONFIG_LIST, AT(http_origins), NULL, 0, 0, NULL, "",
      "Origins of web pages, separated by commas, that may call the API, such as http://localhost:3000."},
     {"http.connections", CONFIG_INT, AT(http_connections), "connections", 16, 65536, NULL, "1024",
-     "Client connections at once; past it, accepting pauses."},
+     "Client connections at once; past it, the oldest idle ones are closed."},
     {"http.request_timeout", CONFIG_INT, AT(http_request_s), "s", 1, 3600, NULL, "120",
      "Time for a client to send a whole request."},
     {"http.idle_timeout", CONFIG_INT, AT(http_idle_s), "s", 1, 3600, NULL, "60",

@@ -1,7 +1,8 @@
 /* The public HTTP/1.1 server on h2o. What h2o leaves to its user is here: its request timeout runs from the first byte to the
  * end of the body and doubles as the keep-alive timeout, so it is set beyond both and a sweep cuts slow and idle connections by
  * their own ages; while a handler works h2o does not look at the socket, so the sweep peeks whether the client is still there;
- * and on running out of descriptors accepting pauses instead of spinning. */
+ * a listener that is full makes room by its oldest idle connection, and only if it has none it stops accepting, it alone: what
+ * one sandbox holds open shuts out nobody else; and on running out of descriptors accepting pauses instead of spinning. */
 #include "lib/http/server.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@
 #define SWEEP_US 250000          /* how often connections are looked at */
 #define MMAP_THRESHOLD (1 << 20) /* bodies beyond it are mapped from a file */
 #define ACCEPTS_PER_EVENT 16
+#define RECEIVING_SAFE_US 5000000 /* a request that has been coming for less is not cut to make room */
 #define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in memory, */
 #define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
 #define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
@@ -45,6 +47,7 @@ static void on_closed(void *arg)
 {
     struct conn *conn = arg;
     struct http_listener *listener = conn->listener;
+    listener->connections--;
     listener->server->connections--;
     TAILQ_REMOVE(&listener->conns, conn, link);
     linger_start(conn);
@@ -61,14 +64,52 @@ static void cut(struct conn *conn)
     shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR); /* h2o sees the end of the stream and closes */
 }
 
+static bool is_receiving(const struct conn *conn)
+{
+    return conn->receiving || conn->sock->bytes_read != conn->bytes_seen;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* Cuts the connection that has been idle for longest, or else the request that has been coming for longest. */
+static bool make_room(struct http_listener *listener)
+{
+    struct conn *conn, *idle = NULL, *slow = NULL;
+    TAILQ_FOREACH(conn, &listener->conns, link)
+    {
+        if (conn->pending || conn->cut)
+            continue;
+        if (!is_receiving(conn) && idle && idle->since_us <= conn->since_us)
+            continue;
+        bool receiving = is_receiving(conn) || is_readable(h2o_socket_get_fd(conn->sock)); /* it may just have been accepted */
+        struct conn **oldest = receiving ? &slow : &idle;
+        if (!*oldest || conn->since_us < (*oldest)->since_us)
+            *oldest = conn;
+    }
+    if (!idle && slow && clock_mono_us() - slow->since_us > RECEIVING_SAFE_US)
+        idle = slow;
+    if (idle)
+        cut(idle);
+    return idle != NULL;
+}
+
 /* Until the next sweep that finds room. */
+static void pause_listener(struct http_listener *listener)
+{
+    listener->paused = true;
+    if (listener->sock)
+        h2o_socket_read_stop(listener->sock);
+}
+
 static void pause_accepting(struct http_server *server)
 {
     struct http_listener *listener;
-    server->paused = true;
     TAILQ_FOREACH(listener, &server->listeners, link)
-        if (listener->sock)
-            h2o_socket_read_stop(listener->sock);
+        pause_listener(listener);
 }
 
 static void on_accept(h2o_socket_t *sock, const char *err);
@@ -76,10 +117,14 @@ static void on_accept(h2o_socket_t *sock, const char *err);
 static void resume_accepting(struct http_server *server)
 {
     struct http_listener *listener;
-    server->paused = false;
     TAILQ_FOREACH(listener, &server->listeners, link)
+    {
+        if (!listener->paused)
+            continue;
+        listener->paused = false; /* what waits is accepted, or the listener paused again, on its event */
         if (listener->sock)
             h2o_socket_read_start(listener->sock, on_accept);
+    }
 }
 
 static void on_accept(h2o_socket_t *listening, const char *err)
@@ -89,9 +134,16 @@ static void on_accept(h2o_socket_t *listening, const char *err)
     if (err)
         return;
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
-        if (server->connections >= server->options.connections_max) {
-            pause_accepting(server);
+        /* Those cut here are closed on the loop's next round, so a full listener is over its limit by one event's accepts. */
+        if (listener->connections >= listener->connections_max + ACCEPTS_PER_EVENT)
             return;
+        if (listener->connections >= listener->connections_max) {
+            if (!is_readable(h2o_socket_get_fd(listening))) /* nobody to make room for */
+                return;
+            if (!make_room(listener)) {
+                pause_listener(listener);
+                return;
+            }
         }
         errno = 0;
         h2o_socket_t *sock = h2o_evloop_socket_accept(listening);
@@ -107,6 +159,7 @@ static void on_accept(h2o_socket_t *listening, const char *err)
         }
         *conn = (struct conn){.listener = listener, .sock = sock, .since_us = clock_mono_us(), .linger_fd = -1};
         TAILQ_INSERT_TAIL(&listener->conns, conn, link);
+        listener->connections++;
         server->connections++;
         sock->on_close.cb = on_closed;
         sock->on_close.data = conn;
@@ -124,7 +177,7 @@ static void look_at(struct http_server *server, struct conn *conn, int64_t now, 
             http_request_gone(conn->pending);
         return;
     }
-    if (!conn->receiving && conn->sock->bytes_read != conn->bytes_seen) {
+    if (!conn->receiving && is_receiving(conn)) {
         conn->receiving = true;
         conn->since_us = now;
     }
@@ -160,8 +213,7 @@ static void on_sweep(void *arg)
     reap_listeners(server);
     linger_sweep(server, now);
     look_at_disk(server);
-    if (server->paused && server->connections < server->options.connections_max)
-        resume_accepting(server);
+    resume_accepting(server);
     loop_timer_set(server->loop, &server->sweep, now + SWEEP_US);
 }
 
@@ -222,14 +274,19 @@ int http_server_add(struct http_server *server, int fd, void *context, struct ht
         return err_set(err, ERR_NO_MEMORY, "no memory for a listener");
     listener->server = server;
     listener->context = context;
+    listener->connections_max = server->options.connections_max;
     TAILQ_INIT(&listener->conns);
     listener->sock = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     TAILQ_INSERT_TAIL(&server->listeners, listener, link);
-    if (!server->paused)
-        h2o_socket_read_start(listener->sock, on_accept);
+    h2o_socket_read_start(listener->sock, on_accept);
     *ret_listener = listener;
     return 0;
+}
+
+void http_listener_limit(struct http_listener *listener, unsigned connections_max)
+{
+    listener->connections_max = connections_max;
 }
 
 static void stop_accepting(struct http_listener *listener)

@@ -34,6 +34,8 @@ struct http_listener {
     h2o_socket_t *sock; /* NULL once it stopped accepting */
     void *context;
     bool closing;
+    bool paused; /* out of descriptors, or full of requests at work: no accepting until a sweep finds room */
+    unsigned connections, connections_max;
     TAILQ_HEAD(, conn) conns;
     TAILQ_ENTRY(http_listener) link;
 };
@@ -51,7 +53,6 @@ struct http_server {
     h2o_socket_t *nested;
     struct loop_timer sweep;
     unsigned connections, pending;
-    bool paused;   /* out of descriptors, or at connections_max: no accepting until the next sweep */
     bool low_disk; /* bodies stay in memory */
     struct linger_list lingering;
     unsigned linger_count;

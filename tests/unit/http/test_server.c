@@ -367,23 +367,52 @@ static void test_server_pipelined_client_leaves(void)
     stop();
 }
 
+/* A full listener makes room by what idles, not by requests that are coming; and another listener sees nothing of it. */
 static void test_server_out_of_connections(void)
 {
     enum { MANY = 110 }; /* 100 are allowed */
     char in[4096];
     int fds[MANY];
     start(5000, 5000);
-    for (int i = 0; i < MANY; i++)
-        fds[i] = dial(ports[0]); /* the kernel's queue takes the rest */
-    run_for(300);
+    put(fds[0] = dial(ports[0]), "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    put(fds[1] = dial(ports[0]), "GET /half HTTP/1.1\r\nHo");
+    run_for(50);
+    for (int i = 2; i < MANY; i++)
+        fds[i] = dial(ports[0]);
+    run_for(50);
     put(fds[MANY - 1], "GET /last HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fds[MANY - 1], "GET /last", in, sizeof in), 1);
+    put(fds[1], "st: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(fds[1], "GET /half", in, sizeof in), 1);
+    CU_ASSERT_EQUAL(await(fds[2], "", in, sizeof in), 0); /* the oldest idle one */
+    CU_ASSERT(parked != NULL && gone_calls == 0);
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+    stop();
+}
+
+static void test_server_full_of_requests(void)
+{
+    enum { MANY = 4 };
+    char in[4096];
+    int fds[MANY];
+    start(5000, 5000);
+    http_listener_limit(listeners[0], MANY - 1);
+    for (int i = 0; i < MANY; i++) {
+        put(fds[i] = dial(ports[0]), "GET /half HTTP/1.1\r\nHo");
+        run_for(20);
+    }
+    put(fds[MANY - 1], "st: h\r\n\r\n");
     run_for(300);
     CU_ASSERT_EQUAL(requests, 0);
-    for (int i = 0; i < 20; i++)
+    int other = dial(ports[1]);
+    put(other, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n");
+    CU_ASSERT_EQUAL(await(other, "GET /other", in, sizeof in), 1);
+    close(fds[0]);
+    CU_ASSERT_EQUAL(await(fds[MANY - 1], "GET /half", in, sizeof in), 1);
+    for (int i = 1; i < MANY; i++)
         close(fds[i]);
-    CU_ASSERT_EQUAL(await(fds[MANY - 1], "GET /last", in, sizeof in), 1);
-    for (int i = 20; i < MANY; i++)
-        close(fds[i]);
+    close(other);
     stop();
 }
 
@@ -444,5 +473,5 @@ static void test_server_many_listeners(void)
 
 TEST_MAIN("server", TEST(test_server_answers), TEST(test_server_limits), TEST(test_server_client_leaves), TEST(test_server_late_reply),
           TEST(test_server_slow_and_idle), TEST(test_server_listener_close), TEST(test_server_statuses),
-          TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves), TEST(test_server_out_of_connections),
+          TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves), TEST(test_server_out_of_connections), TEST(test_server_full_of_requests),
           TEST(test_server_out_of_descriptors), TEST(test_server_many_listeners))
