@@ -24,11 +24,11 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup/cgroup.h"
 #include "sandbox/rootless.h"
-#include "sandbox/spawner.h"
-#include "sandbox/tmpdisk.h"
-#include "sandbox/uid_range.h"
+#include "sandbox/spawner/spawner.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
+#include "sandbox/spawner/uid_range.h"
 
 #define LOCK_US_MAX (15 * 1000000) /* a predecessor on this data may still be sweeping */
 #define SHORT_LIFE_US 1000000      /* a spawner that lived less counts as failed */

@@ -14,7 +14,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 #include "sandbox/monitor.h"
-#include "sandbox/spawner.h"
+#include "sandbox/spawner/spawner.h"
 
 #define MARK "STOKE_ROOTLESS" /* in the environment of the program's second start: "range" or "single" */
 #define RANGE_MIN 65536 /* ids: what the spawner numbers zygotes and rooms with */

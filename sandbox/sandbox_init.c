@@ -23,7 +23,7 @@
 #include "lib/base/fd.h"
 #include "sandbox/policy/policy.h"
 #include "sandbox/stages/seal.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 #define RUNTIME_API_PORT 9001
 #define ENDPOINT_PORT 4566

@@ -20,13 +20,13 @@
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
 #include "runtime-api/channel.h"
-#include "sandbox/room.h"
+#include "sandbox/spawner/room.h"
 #include "sandbox/sandbox_init.h"
 #include "sandbox/stages/attest.h"
 #include "sandbox/stages/mounts.h"
-#include "sandbox/tmpdisk.h"
-#include "sandbox/zygote.h"
-#include "sandbox/zygotes.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
+#include "sandbox/zygote/zygote.h"
+#include "sandbox/spawner/zygotes.h"
 
 #define TMP_MB_DEFAULT 512
 #define LOG_PIPE_MODE 0622 /* root's: a worker may reopen it for writing (/dev/stderr), never for reading */

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 #include "lib/base/err.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 /* What /proc/PID/status says, as far as it matters. */
 struct attest_status {

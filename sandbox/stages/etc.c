@@ -13,7 +13,7 @@
 
 #include "lib/base/cleanup.h"
 #include "lib/base/fd.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 #define COPY_FILE_BYTES_MAX (4u << 20)
 #define COPY_DEPTH_MAX 6

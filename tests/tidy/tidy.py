@@ -12,7 +12,6 @@ import sys
 FILE_LINES, FUNCTION_LINES, HEADER_LINES, MODULES = 500, 70, 150, 12
 # Where a limit is exceeded for a reason: path -> reason. An entry that is no longer needed is itself a finding.
 ALLOWED_SIZE = {
-    "sandbox": "to be divided into the spawner's, the client's and the parts' folders",
 }
 
 # Folder -> folders whose headers it may include (its own always). "public" headers of host/ are named one by one.
@@ -25,7 +24,7 @@ MAY_USE = {
     "lib/aws": {"lib/base", "lib/json", "lib/http", "lib/crypto"},
     "sandbox": {"lib/base", "runtime-api/channel.h"},
     "runtime-api": {"lib/base", "lib/json", "lib/http/phr.h", "lib/crypto"},
-    "layers": {"lib/base", "lib/crypto", "runtime-api/channel.h", "sandbox/zygote.h"},
+    "layers": {"lib/base", "lib/crypto", "runtime-api/channel.h", "sandbox/zygote/zygote.h"},
     "host": {"lib", "sandbox/spawn_client.h", "sandbox/spawn_proto.h", "runtime-api", "layers", "host"},
     "cli": {"lib"},
 }

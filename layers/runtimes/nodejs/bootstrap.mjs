@@ -1,5 +1,5 @@
 // The entry of a new, sealed worker: boots, waits until it gets a function, and becomes its runtime. Descriptor 3 is the channel
-// to stoked, 4 the control socket (sandbox/zygote.h).
+// to stoked, 4 the control socket (sandbox/zygote/zygote.h).
 import * as channel from './channel.mjs';
 import {apply, execAgain, needsExec, parse, setEnvironment} from './environment.mjs';
 import {rehearse, run} from './worker.mjs';

@@ -1,4 +1,4 @@
-/* The Python extension of our runtime: the zygote's forking (sandbox/zygote.h), frames of the private channel
+/* The Python extension of our runtime: the zygote's forking (sandbox/zygote/zygote.h), frames of the private channel
  * (runtime-api/channel.h), and the quick test whether a result is plain JSON data. Limited API, so that one file loads into
  * every CPython from 3.8 on. The GIL is not held while waiting. Only the main thread uses the channel. */
 #define PY_SSIZE_T_CLEAN
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "runtime-api/channel.h"
-#include "sandbox/zygote.h"
+#include "sandbox/zygote/zygote.h"
 
 #define INPUT_BYTES (64 * 1024) /* one read(2) for a frame of usual size */
 #define PLAIN_DEPTH_MAX 200     /* deeper data take the slow road, which reports recursion */

@@ -1,5 +1,5 @@
 /* What the spawner refuses to act on. */
-#include "sandbox/spawn_check.h"
+#include "sandbox/spawner/spawn_check.h"
 
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"

@@ -1,5 +1,5 @@
 /* Ranges of uids: every holder another one, free again when the holder is gone. */
-#include "sandbox/uid_range.h"
+#include "sandbox/spawner/uid_range.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Control groups against this host, whatever it has: each ability is tried for real, a missing one is skipped
  * by name. Needs root or a delegated unit (`systemd-run --user --scope -p Delegate=yes`). */
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup/cgroup.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup/cgroup.h"
 #include "tests/unit/cunit.h"
 
 static struct cgroups *cgroups;

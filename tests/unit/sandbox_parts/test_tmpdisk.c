@@ -1,6 +1,6 @@
 /* /tmp disks against this kernel: quotas in blocks and inodes, emptiness, reuse only when untouched, and
  * nothing left behind. Needs root; the loop backend also loop devices and mkfs.ext4. */
-#include "sandbox/tmpdisk.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* The spawner: its start, its loop, its children, and who answers which message. */
-#include "sandbox/spawner.h"
+#include "sandbox/spawner/spawner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,15 +22,15 @@
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 #include "sandbox/bpf/netlock.h"
-#include "sandbox/cgroup.h"
-#include "sandbox/room.h"
-#include "sandbox/spawn_check.h"
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/spawner/room.h"
+#include "sandbox/spawner/spawn_check.h"
 #include "sandbox/spawn_link.h"
 #include "sandbox/stages/attest.h"
 #include "sandbox/stages/etc.h"
 #include "sandbox/stages/views.h"
-#include "sandbox/tmpdisk.h"
-#include "sandbox/zygotes.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
+#include "sandbox/spawner/zygotes.h"
 
 #define IDLE_AGAIN_US 1000
 #define IDLE_US 20000 /* without a message for so long, the pools are topped up */

@@ -2,7 +2,7 @@
  * ext4). Nobody else includes it. */
 #pragma once
 
-#include "sandbox/tmpdisk.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
 
 /* Inodes per MB: one for 16 KiB, as mke2fs does by itself. */
 #define TMPDISK_INODES_PER_MB 64

@@ -2,9 +2,9 @@
  * it is made and how a worker gets in; assign.c how it gets its function. Spawner only. */
 #pragma once
 
-#include "sandbox/cgroup.h"
-#include "sandbox/spawner.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/spawner/spawner.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 enum room_state {
     ROOM_FURNISHING, /* pid 1 sets up */

@@ -5,7 +5,7 @@
  *
  * A plain double fork would copy the interpreter's page tables twice. The zygote may do this without any capability because
  * it owns the room's user namespace (see docs/architecture.md, "How a worker is made"). */
-#include "sandbox/zygote.h"
+#include "sandbox/zygote/zygote.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 #include "runtime-api/channel.h"
 #include "sandbox/policy/policy.h"
 #include "sandbox/stages/seal.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 #define ORDER_FDS_MAX 32
 #define ENTER_STACK_BYTES (64 * 1024)

@@ -3,7 +3,7 @@
  * less than mkfs. Image files lose their name as soon as the loop device holds them, and the device clears
  * itself after the last unmount: a crash at any point leaves at most a named image, which the sweep deletes.
  */
-#include "sandbox/tmpdisk_impl.h"
+#include "sandbox/tmpdisk/tmpdisk_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>

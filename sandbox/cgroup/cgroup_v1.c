@@ -1,7 +1,7 @@
 /* Control groups of version 1: how its controllers spell limits, usage, freezing and the out-of-memory
  * notice. The cpu controller's period is 20 ms, short enough that a function that used up its share waits
  * little. */
-#include "sandbox/cgroup_impl.h"
+#include "sandbox/cgroup/cgroup_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>

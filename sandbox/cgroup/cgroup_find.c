@@ -3,7 +3,7 @@
  *   - else, as root, directly below the mount's root
  * A version 1 controller is used where it is mounted, the v2 tree for everything that v1 does not have; on a
  * hybrid host that is the freezer, cgroup.kill and the CPU accounting, which need no controllers. */
-#include "sandbox/cgroup_impl.h"
+#include "sandbox/cgroup/cgroup_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "runtime-api/channel.h"
-#include "sandbox/zygote.h"
+#include "sandbox/zygote/zygote.h"
 
 #define ENVIRONMENT_MAX 4096 /* variables */
 #define EXIT_NOT_FOUND 127

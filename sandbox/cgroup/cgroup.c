@@ -1,7 +1,7 @@
 /* Control groups for rooms: making, filling, limiting, freezing, killing and removing a leaf in every
  * hierarchy in use. Which those are is decided in cgroup_find.c; what v1 and v2 spell differently is in
  * cgroup_v1.c and cgroup_v2.c. */
-#include "sandbox/cgroup_impl.h"
+#include "sandbox/cgroup/cgroup_impl.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -13,12 +13,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
-#include "sandbox/room.h"
+#include "sandbox/spawner/room.h"
 #include "sandbox/stages/mounts.h"
 #include "sandbox/stages/views.h"
-#include "sandbox/tmpdisk.h"
-#include "sandbox/zygote.h"
-#include "sandbox/zygotes.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
+#include "sandbox/zygote/zygote.h"
+#include "sandbox/spawner/zygotes.h"
 
 static int set_limits(struct room *room, const struct spawn_assign *assign, struct err *err)
 {

@@ -1,8 +1,8 @@
 /* The spawner's zygotes: starting and ending them, and handing them orders. Spawner only. */
 #pragma once
 
-#include "sandbox/spawner.h"
-#include "sandbox/zygote_proto.h"
+#include "sandbox/spawner/spawner.h"
+#include "sandbox/zygote/zygote_proto.h"
 
 TAILQ_HEAD(room_list, room);
 

@@ -6,7 +6,7 @@
  * that differs by version. */
 #pragma once
 
-#include "sandbox/cgroup.h"
+#include "sandbox/cgroup/cgroup.h"
 
 #define CGROUP_PATH_MAX 512
 #define CGROUP_NAME_MAX 64

@@ -2,7 +2,7 @@
  * becomes of used ones. A file system is used a second time only when nothing of its first user can be seen
  * in it: same free blocks and inodes, an empty root directory that was not changed since it was handed out,
  * no attributes on it. All others are dropped. */
-#include "sandbox/tmpdisk.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -24,7 +24,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
-#include "sandbox/tmpdisk_impl.h"
+#include "sandbox/tmpdisk/tmpdisk_impl.h"
 
 #define DEFAULT_MB 512
 #define SIZE_MB_MAX (1024u * 1024)

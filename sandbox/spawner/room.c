@@ -8,7 +8,7 @@
  *   any --KILL, failure, end of pid 1--> DYING --all reaped, control group removed--> ROOM_DEAD
  *
  * FURNISHING, ENTERING, CLEARING and DYING have deadlines; the other states last as long as stoked wants. */
-#include "sandbox/room.h"
+#include "sandbox/spawner/room.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,12 +23,12 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "sandbox/bpf/netlock.h"
-#include "sandbox/room_look.h"
+#include "sandbox/spawner/room_look.h"
 #include "sandbox/sandbox_init.h"
 #include "sandbox/sandbox_run.h"
-#include "sandbox/tmpdisk.h"
-#include "sandbox/zygote.h"
-#include "sandbox/zygotes.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
+#include "sandbox/zygote/zygote.h"
+#include "sandbox/spawner/zygotes.h"
 
 #define FURNISH_US_MAX (5 * 1000000)
 #define ENTER_US_MAX (10 * 1000000)

@@ -1,5 +1,5 @@
 /* What a room uses, and running out of memory in it; freezing and limits. */
-#include "sandbox/room_look.h"
+#include "sandbox/spawner/room_look.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The spawner's distrust. */
-#include "sandbox/spawn_check.h"
+#include "sandbox/spawner/spawn_check.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Control groups of version 2: how it spells limits, usage, freezing and the out-of-memory notice, and
  * delegation: controllers are handed down by each parent's subtree_control, which the kernel refuses while
  * processes sit in that parent itself. */
-#include "sandbox/cgroup_impl.h"
+#include "sandbox/cgroup/cgroup_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>

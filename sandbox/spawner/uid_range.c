@@ -1,5 +1,5 @@
 /* Unique uids for every daemon of a host. */
-#include "sandbox/uid_range.h"
+#include "sandbox/spawner/uid_range.h"
 
 #include <errno.h>
 #include <fcntl.h>

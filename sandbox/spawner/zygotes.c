@@ -5,7 +5,7 @@
  *          +------ failed, stopped, or its deadline passed ---+--> ZYGOTE_ENDING --reaped--> gone
  *
  * ZYGOTE_DOWN is sent once, when it leaves for ENDING unasked. */
-#include "sandbox/zygotes.h"
+#include "sandbox/spawner/zygotes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +25,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
-#include "sandbox/cgroup.h"
-#include "sandbox/room.h"
+#include "sandbox/cgroup/cgroup.h"
+#include "sandbox/spawner/room.h"
 #include "sandbox/sandbox_run.h"
 #include "sandbox/stages/seal.h"
 #include "sandbox/stages/template.h"
