@@ -70,6 +70,9 @@ clients() { # the virtual environment with boto3 and the AWS CLI
 
 integration() { STOKE_BUILD=$PWD/$out/gcc .venv/bin/python -m pytest -q -rs -p no:cacheprovider tests/integration; }
 
+containment() { python3 tests/containment/run_probes.py --build "$out/gcc"; }
+crash() { tests/crash/run --kills 12 --build "$out/gcc"; }
+
 # Prints each skip with its reason, and fails for one whose requirement can be had.
 skips() {
     local status=0 line pattern condition allowed
@@ -107,6 +110,8 @@ if [ $quick = 0 ]; then
         stage clients clients
         stage integration integration
     fi
+    stage containment containment
+    stage crash crash
 fi
 skips || failed=$((failed + 1))
 
