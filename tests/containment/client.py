@@ -5,6 +5,8 @@ import json
 import time
 import urllib.parse
 
+from daemon import SLOW
+
 FUNCTIONS = "/2015-03-31/functions"
 ROLE = "arn:aws:iam::000000000000:role/probe"
 
@@ -45,7 +47,7 @@ class Client:
         self.made = []
 
     def request(self, method, path, body=None, headers=None, timeout=120):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout * SLOW)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
             answer = connection.getresponse()
@@ -65,7 +67,7 @@ class Client:
         self.call("POST", FUNCTIONS, {"FunctionName": name, "Runtime": runtime, "Handler": handler, "Role": ROLE,
                                       "Code": {"ZipFile": base64.b64encode(zipped).decode()}, **more})
         self.made.append(name)
-        end = time.monotonic() + wait_s
+        end = time.monotonic() + wait_s * SLOW
         while True:
             configuration = self.call("GET", f"{FUNCTIONS}/{name}/configuration")
             if configuration["State"] == "Failed":

@@ -25,6 +25,7 @@ import checks_limits  # noqa: E402
 import checks_view  # noqa: E402
 import expected  # noqa: E402
 from client import Client  # noqa: E402
+from daemon import SLOW, Daemon  # noqa: E402
 from stage import Skip, Stage  # noqa: E402
 
 CHECKS = {**checks_view.CHECKS, **checks_limits.CHECKS, **checks_api.CHECKS, **checks_archive.CHECKS}
@@ -84,7 +85,7 @@ def main():
     parser.add_argument("--request-timeout", type=float, default=120, help="http.request_timeout of that stoked, in seconds")
     parser.add_argument("--python", default="python3.11", help="runtime of the Python functions")
     parser.add_argument("--node", default="nodejs20.x", help="runtime of the Node functions")
-    parser.add_argument("--slow", type=float, default=1, help="factor for deadlines on slow machines")
+    parser.add_argument("--slow", type=float, default=SLOW, help="factor for deadlines on slow machines")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
     if bool(options.endpoint) == bool(options.build):
@@ -94,7 +95,6 @@ def main():
         binary = pathlib.Path(options.probe) if options.probe else compile_probe(directory)
         if options.endpoint:
             return 1 if work(Client(options.endpoint), binary, sorted(chosen), options) else 0
-        from daemon import Daemon
         options.request_timeout = 5
         with Daemon(options.build, config={"http.request_timeout": 5}) as daemon:
             return 1 if work(Client(daemon.endpoint), binary, sorted(chosen), options) else 0

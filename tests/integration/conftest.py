@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
-from daemon import ROLE, Daemon, Leftovers, archive  # noqa: E402
+from daemon import ROLE, SLOW, Daemon, Leftovers, archive  # noqa: E402
 
 HANDLER = "def handler(event, context):\n    return event\n"
 
@@ -21,8 +21,8 @@ class Stoke(Daemon):
     """A daemon, and boto3 clients for any account and region."""
 
     def client(self, service="lambda", account="000000000000", region="us-east-1", validate=False, **config):
-        settings = Config(parameter_validation=validate, retries={"total_max_attempts": 1}, read_timeout=60, connect_timeout=5,
-                          **config)
+        settings = Config(parameter_validation=validate, retries={"total_max_attempts": 1}, read_timeout=60 * SLOW,
+                          connect_timeout=5 * SLOW, **config)
         return boto3.session.Session().client(service, endpoint_url=self.endpoint, region_name=region,
                                               aws_access_key_id=account, aws_secret_access_key="test", config=settings)
 

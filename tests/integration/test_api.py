@@ -15,7 +15,7 @@ import zipfile
 import pytest
 from botocore.exceptions import ClientError
 
-from daemon import ROLE, archive
+from daemon import ROLE, SLOW, archive
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 
@@ -348,7 +348,7 @@ def test_half_sent_request_and_clients_that_leave(stoke):
         with socket.create_connection(("127.0.0.1", stoke.port)) as s:
             s.sendall((head + body)[:cut])
         assert stoke.request("GET", "/_stoke/health")[0] == 200
-    end = time.monotonic() + 10  # the whole request arrived: its client left, its function was made
+    end = time.monotonic() + 10 * SLOW  # the whole request arrived: its client left, its function was made
     while stoke.request("GET", "/2015-03-31/functions/left")[0] != 200:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -369,7 +369,7 @@ def test_archives_that_nobody_uses_leave_the_disk(make_stoke):
     client.update_function_code(FunctionName="one", ZipFile=code[2])
     client.delete_function(FunctionName="two")
     client.create_function(**{**stoke.function("three"), "Code": {"ZipFile": code[1]}})  # again, while it is about to go
-    end = time.monotonic() + 30
+    end = time.monotonic() + 30 * SLOW
     while blobs() != {digest[1], digest[2]}:
         assert time.monotonic() < end, (blobs(), digest)
         time.sleep(0.1)
@@ -397,7 +397,7 @@ def test_second_daemon_on_the_same_data_is_refused(make_stoke):
     with pytest.raises(RuntimeError, match=rf"another stoked \(pid {stoke.process.pid}\) is using the data directory"):
         make_stoke(data=stoke.data)
     taken = subprocess.run([stoke.build / "stoked", "--listen", f"127.0.0.1:{stoke.port}", "--data", stoke.dir + "/other"],
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=30 * SLOW)
     assert taken.returncode == 1 and "another program is listening" in taken.stderr
     assert stoke.request("GET", "/_stoke/health")[0] == 200
 

@@ -7,6 +7,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from daemon import SLOW
+
 CODE = '''
 import json, os, sys, time, urllib.request
 
@@ -162,7 +164,7 @@ def test_logs_route(stoke, name):
     waiter.start()
     time.sleep(0.3)
     client.invoke(FunctionName=name, Payload=b'{"n": 2}')
-    waiter.join(20)
+    waiter.join(20 * SLOW)
     assert answers and answers[0]["events"]
     assert stoke.request("GET", "/_stoke/logs?function=nobody")[0] == 404
     assert stoke.request("GET", "/_stoke/logs")[0] == 400
@@ -177,6 +179,6 @@ def test_a_signal_lets_running_invocations_finish(make_stoke):
     time.sleep(0.7)
     started = time.monotonic()
     stoke.stop()
-    running.join(20)
-    assert answers == ["slept"] and time.monotonic() - started < 8
+    running.join(20 * SLOW)
+    assert answers == ["slept"] and time.monotonic() - started < 8 * SLOW
     assert stoke.process.returncode == 0

@@ -4,6 +4,8 @@ library only.
     with Daemon(build, config={"pool.blanks": 2}) as d:
         d.create("hello", "python3.11", "app.handler", {"app.py": "..."})
         status, headers, body = d.invoke("hello", {"a": 1})
+
+STOKE_TEST_SLOW is the factor by which every wait of the tests is longer: for sanitizer builds and for slow machines.
 """
 import base64
 import http.client
@@ -21,6 +23,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROLE = "arn:aws:iam::000000000000:role/test"
+SLOW = float(os.environ.get("STOKE_TEST_SLOW", "1"))
 
 
 def default_build():
@@ -100,7 +103,7 @@ class Daemon:
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen([self.build / "stoked", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
                                              "--config", str(self.config)], stdout=log, stderr=log)
-        end = time.monotonic() + wait_s
+        end = time.monotonic() + wait_s * SLOW
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError("stoked did not start:\n" + self.log()[-4000:])
@@ -116,7 +119,7 @@ class Daemon:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(wait_s)
+                self.process.wait(wait_s * SLOW)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -127,7 +130,7 @@ class Daemon:
 
     def request(self, method, path, body=None, headers=None, timeout=60):
         """(status, headers, bytes). A dict as body goes as JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout * SLOW)
         try:
             data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
             connection.request(method, path, data, headers or {"Content-Type": "application/json"})
@@ -145,7 +148,7 @@ class Daemon:
         return self.wait_active(name)
 
     def wait_active(self, name, wait_s=30):
-        end = time.monotonic() + wait_s
+        end = time.monotonic() + wait_s * SLOW
         while time.monotonic() < end:
             status, _, answer = self.request("GET", f"/2015-03-31/functions/{name}/configuration")
             assert status == 200, (status, answer)
@@ -193,7 +196,7 @@ class Leftovers:
 
     def check(self, wait_s=10):
         """What is there now and was not before, as {kind: names}; waits for what is still ending."""
-        end = time.monotonic() + wait_s
+        end = time.monotonic() + wait_s * SLOW
         while True:
             now = self.look()
             new = {kind: sorted(map(str, now[kind] - self.before[kind])) for kind in now if now[kind] - self.before[kind]}
