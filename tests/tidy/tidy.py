@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Keeps the shape of the house in view: include directions, sizes of files, functions and headers, modules per folder, an
-opening comment in each file, and headers that compile alone. Prints every finding; exit status 1 if a rule is broken.
+opening comment in each file, headers that compile alone, no tracked links. Prints every finding; exit status 1 if a rule is broken.
 
     tidy.py ROOT
 """
@@ -117,6 +117,14 @@ def check_header_alone(headers):
             finding(name, 1, "does not compile alone: " + run.stderr.strip().splitlines()[0])
 
 
+def check_links():
+    """A tracked link usually is a worktree's own (.venv), and a checkout of it replaces what another checkout has ignored there."""
+    out = subprocess.run(["git", "-C", root, "ls-files", "-s"], capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        if line.startswith("120000"):
+            finding(line.split("\t")[1], 0, "a link is tracked: git rm --cached it")
+
+
 def main():
     modules, headers = {}, []
     for name in sources():
@@ -140,6 +148,7 @@ def main():
         if len(names) > MODULES and folder not in ALLOWED_SIZE:
             finding(folder, 0, f"{len(names)} modules in one folder (limit {MODULES})")
     check_header_alone(headers)
+    check_links()
     for line in findings:
         print(line)
     print(f"tidy: {len(headers)} headers, {sum(map(len, modules.values()))} modules, {len(findings)} findings")
