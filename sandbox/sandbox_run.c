@@ -46,7 +46,7 @@ static int take_uids(struct room *room, struct err *err)
 static int make_group(struct room *room, struct err *err)
 {
     char leaf[32];
-    snprintf(leaf, sizeof leaf, "r%u", room->id);
+    snprintf(leaf, sizeof leaf, "r%u", ++room->spawner->groups_made);
     int rc = cgroup_make(room->spawner->options->cgroups, leaf, &room->group, err);
     if (rc == 0)
         room->group_id = cgroup_unified_id(room->group);
@@ -198,7 +198,7 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
 /* ---- inviting a worker */
 
 /* pid 1 gave up everything but its life; from outside it has to look like that before anybody enters. */
-static int attest_init(struct room *room, struct err *err)
+int sandbox_run_attest_init(struct room *room, struct err *err)
 {
     const struct attest_want want = {.pid = room->init.pid, .uid = room->uid, .filters = room->spawner->filters + 1,
                                      .any_groups = room->spawner->options->single_id};
@@ -240,7 +240,7 @@ int sandbox_run_invite(struct room *room, const char **ret_stage, struct err *er
     static const struct {
         const char *name;
         int (*run)(struct room *room, struct err *err);
-    } stages[] = {{"attest init", attest_init}, {"channel", make_channel}, {"log", make_log}};
+    } stages[] = {{"channel", make_channel}, {"log", make_log}};
     for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
         int rc = stages[i].run(room, err);
         if (rc < 0) {
@@ -267,7 +267,8 @@ static size_t open_namespaces(const struct room *room, int *fds)
 
 static int give_order(struct room *room, int zygote_sock, int control, struct err *err)
 {
-    struct zygote_order order = {.room_id = room->id, .single_id = room->spawner->options->single_id};
+    struct zygote_order order = {.room_id = room->id, .single_id = room->spawner->options->single_id,
+                                  .awaited = room->awaited};
     int fds[FD_PASS_MAX];
     size_t spaces = open_namespaces(room, fds);
     int rc = spaces == ZYGOTE_NAMESPACES ? 0 : err_errno(err, "opening a room's namespaces");

@@ -1,7 +1,8 @@
 /* How a room is made and how a worker gets into it, as a recipe of stages. Spawner only.
  *
  *     sandbox_run_furnish(room, &stage, &err);     // pid 1 is at work; its report is awaited on room->init_sock
- *     sandbox_run_invite(room, &stage, &err);      // it is ready: descriptors for the worker
+ *     sandbox_run_attest_init(room, &err);         // it is ready: is it true?
+ *     sandbox_run_invite(room, &stage, &err);      // descriptors for the worker
  *     zygote_order_room(room->zygote, room);       // -> sandbox_run_order()
  *     sandbox_run_attest(room, &err);              // the worker says SEALED: is it true?
  */
@@ -15,7 +16,9 @@ struct room;
 
 /* *ret_stage names the stage that failed. What was made stays with the room, whose end cleans up. */
 int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *err) WARN_UNUSED;
-/* Attests pid 1 and makes the channel, the log pipe and the control socket. */
+/* Pid 1 gave up everything; looked at from outside before anybody enters. */
+int sandbox_run_attest_init(struct room *room, struct err *err) WARN_UNUSED;
+/* Makes the channel, the log pipe and the control socket. */
 int sandbox_run_invite(struct room *room, const char **ret_stage, struct err *err) WARN_UNUSED;
 /* Sends the order; false when the zygote's socket is full. Other failures go to room_worker_failed(). */
 bool sandbox_run_order(struct room *room, int zygote_sock);

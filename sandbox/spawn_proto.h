@@ -6,6 +6,7 @@
  *
  *   ZYGOTE_START -> ZYGOTE_UP | ZYGOTE_DOWN (also later, whenever it dies)
  *   ROOM_MAKE    -> ROOM_READY (sealed, attested, a blank; descriptors below) | ROOM_FAILED
+ *   ROOM_EXPECT: this will probably be its assignment; no answer. What does not depend on the worker is made ready meanwhile
  *   ROOM_ASSIGN  -> ROOM_ASSIGNED (mounts and limits are in place, GO was sent) | ROOM_FAILED
  *   ROOM_LIMIT, ROOM_THAW: no answer      ROOM_FREEZE -> ROOM_FROZEN      ROOM_STAT -> ROOM_STATS
  *   ROOM_RESET   -> ROOM_READY: all processes but pid 1 were killed, /tmp and the mounts are kept, a new worker is sealed
@@ -36,6 +37,7 @@ enum spawn_op {
     SPAWN_ROOM_STAT,
     SPAWN_ROOM_KILL,
     SPAWN_HOST_REPORT, /* -> SPAWN_HOST: what this host can enforce */
+    SPAWN_ROOM_EXPECT,
     SPAWN_TREE_FORGET, /* a code tree is about to be deleted: drop cached mounts of it; -> SPAWN_TREE_FORGOTTEN */
     /* spawner -> stoked */
     SPAWN_ZYGOTE_UP = 64,
@@ -111,8 +113,9 @@ struct spawn_msg {
         struct spawn_zygote zygote;
         struct {
             uint32_t zygote_id;
+            uint32_t awaited; /* a visit waits for it: what only makes later work faster is left out */
         } make;
-        struct spawn_assign assign; /* ROOM_ASSIGN */
+        struct spawn_assign assign; /* ROOM_ASSIGN, ROOM_EXPECT */
         struct {
             uint32_t cpu_milli;
         } limit;

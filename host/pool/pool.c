@@ -188,7 +188,7 @@ static bool make_one(struct pool *pool, struct zygote *zygote)
         }
         return false;
     }
-    if (worker_make(zygote, &err) < 0) {
+    if (worker_make(zygote, waiter ? waiter->version->about : NULL, &err) < 0) {
         log_warn("pool.make_failed", "error=%s", err.msg);
         return false;
     }

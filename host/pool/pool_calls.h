@@ -7,7 +7,8 @@
 #include "host/pool/pool_state.h"
 
 /* ---- worker.c ---- */
-int worker_make(struct zygote *zygote, struct err *err) WARN_UNUSED;
+/* visitor: the version of the visit that it is made for, or NULL. */
+int worker_make(struct zygote *zygote, const struct function_version *visitor, struct err *err) WARN_UNUSED;
 /* BLANK or BOOTING -> ASSIGNING for version (or its own after a reset); on failure the worker is dying. */
 int worker_assign(struct worker *worker, struct version *version, struct err *err) WARN_UNUSED;
 void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds, size_t nfds);

@@ -157,38 +157,6 @@ static void on_deadline(void *arg)
 
 /* ---- making and assigning ---- */
 
-int worker_make(struct zygote *zygote, struct err *err)
-{
-    struct pool *pool = zygote->pool;
-    struct worker *worker = calloc(1, sizeof *worker);
-    if (!worker)
-        return err_set(err, ERR_NO_MEMORY, "no memory for a worker");
-    worker->pool = pool;
-    worker->zygote = zygote;
-    worker->room_id = ++pool->next_room;
-    worker->endpoint_fd = -1;
-    worker->since_us = clock_mono_us();
-    TAILQ_INIT(&worker->measures);
-    loop_timer_init(&worker->timer, on_deadline, worker);
-    loop_timer_init(&worker->exit_timer, worker_on_exit_timer, worker);
-    loop_timer_init(&worker->log_timer, worker_on_log_timer, worker);
-    loop_timer_init(&worker->measure_timer, worker_on_measure_timer, worker);
-    int rc = worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_MAKE, .make.zygote_id = zygote->id}, err);
-    if (rc < 0) {
-        free(worker);
-        return rc;
-    }
-    HASH_ADD(hh, pool->rooms, room_id, sizeof worker->room_id, worker);
-    pool->room_count++;
-    pool->count[WORKER_MAKING]++;
-    pool->making++;
-    zygote->making++;
-    zygote->rooms_made++;
-    pool->totals.made++;
-    loop_timer_set(pool->loop, &worker->timer, worker->since_us + states[WORKER_MAKING].deadline_us);
-    return 0;
-}
-
 static uint32_t min_u32(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -214,6 +182,51 @@ static void fill_assign(const struct pool *pool, const struct function_version *
     str_copy(assign->code, sizeof assign->code, about->code_sha256);
     for (size_t i = 0; i < about->layer_count; i++)
         str_copy(assign->layer[i], sizeof assign->layer[i], about->layer_sha256[i]);
+}
+
+/* Which visit will have it is not decided; most likely the one it is made for. */
+static void expect(struct worker *worker, const struct function_version *visitor)
+{
+    struct spawn_msg msg = {.op = SPAWN_ROOM_EXPECT};
+    struct err err;
+    fill_assign(worker->pool, visitor, &msg.assign);
+    if (worker_send(worker, &msg, &err) < 0)
+        log_debug("worker.expect", "worker=%u error=%s", worker->room_id, err.msg);
+}
+
+int worker_make(struct zygote *zygote, const struct function_version *visitor, struct err *err)
+{
+    struct pool *pool = zygote->pool;
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return err_set(err, ERR_NO_MEMORY, "no memory for a worker");
+    worker->pool = pool;
+    worker->zygote = zygote;
+    worker->room_id = ++pool->next_room;
+    worker->endpoint_fd = -1;
+    worker->since_us = clock_mono_us();
+    TAILQ_INIT(&worker->measures);
+    loop_timer_init(&worker->timer, on_deadline, worker);
+    loop_timer_init(&worker->exit_timer, worker_on_exit_timer, worker);
+    loop_timer_init(&worker->log_timer, worker_on_log_timer, worker);
+    loop_timer_init(&worker->measure_timer, worker_on_measure_timer, worker);
+    struct spawn_msg make = {.op = SPAWN_ROOM_MAKE, .make = {.zygote_id = zygote->id, .awaited = visitor != NULL}};
+    int rc = worker_send(worker, &make, err);
+    if (rc < 0) {
+        free(worker);
+        return rc;
+    }
+    if (visitor)
+        expect(worker, visitor);
+    HASH_ADD(hh, pool->rooms, room_id, sizeof worker->room_id, worker);
+    pool->room_count++;
+    pool->count[WORKER_MAKING]++;
+    pool->making++;
+    zygote->making++;
+    zygote->rooms_made++;
+    pool->totals.made++;
+    loop_timer_set(pool->loop, &worker->timer, worker->since_us + states[WORKER_MAKING].deadline_us);
+    return 0;
 }
 
 /* Gives a blank its function: environment, log stream, endpoint. */

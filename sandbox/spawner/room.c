@@ -1,13 +1,14 @@
 /* A room and its worker: its states, and what the world does to it.
  *
  *   FURNISHING --pid 1 ready--> ENTERING --sealed, attested--> BLANK --assign--> LIVE
- *                                  ^                             |                |
- *                                  |                             +-- worker ends -+--> EMPTY
- *                                  +---- all gone ---- CLEARING <---- RESET ------+-----+
+ *        |                        ^  ^                           |                |
+ *        +-> SPARE --ROOM_MAKE----+  |                           +-- worker ends -+--> EMPTY
+ *                                    +-- all gone ---- CLEARING <---- RESET ------+-----+
  *
  *   any --KILL, failure, end of pid 1--> DYING --all reaped, control group removed--> ROOM_DEAD
  *
- * FURNISHING, ENTERING, CLEARING and DYING have deadlines; the other states last as long as stoked wants. */
+ * FURNISHING, ENTERING, CLEARING and DYING have deadlines; the other states last as long as stoked wants. A spare is a room that
+ * was furnished while nobody waited; it has no id yet, and stoked does not know of it. */
 #include "sandbox/spawner/room.h"
 
 #include <assert.h>
@@ -22,32 +23,26 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
-#include "sandbox/bpf/netlock.h"
+#include "sandbox/spawner/room_end.h"
 #include "sandbox/spawner/room_look.h"
 #include "sandbox/sandbox_init.h"
 #include "sandbox/sandbox_run.h"
-#include "sandbox/tmpdisk/tmpdisk.h"
 #include "sandbox/zygote/zygote.h"
 #include "sandbox/spawner/zygotes.h"
 
 #define FURNISH_US_MAX (5 * 1000000)
 #define ENTER_US_MAX (10 * 1000000)
 #define CLEAR_US_MAX (5 * 1000000)
-#define AGAIN_US 2000              /* between two looks whether the last task is gone */
-#define AGAIN_US_SLOW (100 * 1000) /* when that takes long */
-#define DIE_US_SOON (5 * 1000000)
 
 static const bool allowed[ROOM_STATES][ROOM_STATES] = {
-    [ROOM_FURNISHING] = {[ROOM_ENTERING] = true, [ROOM_DYING] = true},
+    [ROOM_FURNISHING] = {[ROOM_SPARE] = true, [ROOM_ENTERING] = true, [ROOM_DYING] = true},
+    [ROOM_SPARE] = {[ROOM_ENTERING] = true, [ROOM_DYING] = true},
     [ROOM_ENTERING] = {[ROOM_BLANK] = true, [ROOM_DYING] = true},
     [ROOM_BLANK] = {[ROOM_LIVE] = true, [ROOM_EMPTY] = true, [ROOM_CLEARING] = true, [ROOM_DYING] = true},
     [ROOM_LIVE] = {[ROOM_EMPTY] = true, [ROOM_CLEARING] = true, [ROOM_DYING] = true},
     [ROOM_EMPTY] = {[ROOM_CLEARING] = true, [ROOM_DYING] = true},
     [ROOM_CLEARING] = {[ROOM_ENTERING] = true, [ROOM_DYING] = true},
 };
-
-static void take_down(struct room *room);
-static void try_bury(struct room *room);
 
 void room_set_state(struct room *room, enum room_state state)
 {
@@ -74,23 +69,15 @@ void room_fail(struct room *room, const char *stage, const struct err *err)
 {
     if (room->state == ROOM_DYING)
         return;
-    spawner_send_failure(room->spawner, SPAWN_ROOM_FAILED, room->id, stage, err);
+    if (room->id)
+        spawner_send_failure(room->spawner, SPAWN_ROOM_FAILED, room->id, stage, err);
+    else
+        log_warn("room.spare_failed", "stage=\"%s\" code=%d error=\"%s\"", stage, err->code, err->msg);
     room->quiet = true;
-    take_down(room);
+    room_take_down(room);
 }
 
 /* ---- what its members report ---- */
-
-static void close_worker(struct room *room)
-{
-    loop_remove(STEAL(room->control_watch));
-    fd_closep(&room->control);
-    fd_closep(&room->worker_ends[0]);
-    fd_closep(&room->worker_ends[1]);
-    fd_closep(&room->ready[SPAWN_FD_CHANNEL]);
-    fd_closep(&room->ready[SPAWN_FD_LOG]);
-    room->sealed = false;
-}
 
 /* A blank is ready when the zygote told us who the worker is, the worker says it is sealed, and what we see agrees. */
 static void welcome(struct room *room)
@@ -120,7 +107,7 @@ void room_worker_born(struct room *room, pid_t pid)
         return; /* a zygote that says more than it was asked */
     spawner_adopt(room->spawner, &room->worker, pid);
     if (room->state == ROOM_DYING)
-        try_bury(room);
+        room_try_bury(room);
     else
         welcome(room);
 }
@@ -133,7 +120,7 @@ void room_worker_failed(struct room *room, const char *stage, int code)
     if (room->state == ROOM_ENTERING)
         room_fail(room, stage, &err);
     else if (room->state == ROOM_DYING)
-        try_bury(room);
+        room_try_bury(room);
 }
 
 void room_lose_zygote(struct room *room)
@@ -142,15 +129,18 @@ void room_lose_zygote(struct room *room)
     if (room->order_waits)
         TAILQ_REMOVE(&zygote->waiting, room, order_link);
     room->order_waits = false;
+    room_leave_spares(room);
     TAILQ_REMOVE(&zygote->rooms, room, zygote_link);
     room->zygote = NULL;
+    if (!room->id && room->state != ROOM_DYING)
+        room_take_down(room);
     bool interrupted = room->ordered || room->state == ROOM_FURNISHING || (room->state == ROOM_ENTERING && !room->worker.pid);
     room->ordered = false;
     if (interrupted && room->state != ROOM_DYING) {
         struct err err = {.kind = ERR_UNAVAILABLE, .code = EOWNERDEAD, .msg = "its zygote ended"};
         room_fail(room, "zygote", &err);
     } else if (room->state == ROOM_DYING) {
-        try_bury(room);
+        room_try_bury(room);
     }
 }
 
@@ -218,11 +208,24 @@ static void on_worker_exited(void *arg, int wait_status, uint64_t peak_bytes)
         break;
     }
     case ROOM_DYING:
-        try_bury(room);
+        room_try_bury(room);
         break;
     default:
         break; /* CLEARING looks by itself */
     }
+}
+
+/* The room is furnished, and somebody wants it. */
+static void invite(struct room *room)
+{
+    const char *stage;
+    struct err err;
+    if (sandbox_run_invite(room, &stage, &err) < 0) {
+        room_fail(room, stage, &err);
+        return;
+    }
+    room_set_state(room, ROOM_ENTERING);
+    zygote_order_room(room->zygote, room);
 }
 
 /* pid 1 reports on its set-up. */
@@ -243,11 +246,14 @@ static void on_init(void *arg, uint32_t events)
     if (n == sizeof report && report.said == ZYGOTE_READY && nfds == SANDBOX_LISTENERS) {
         room->ready[SPAWN_FD_RUNTIME] = fds[0];
         room->ready[SPAWN_FD_ENDPOINT] = fds[1];
+        stage = "attest init";
         if (!room->zygote)
             err_set(&err, ERR_UNAVAILABLE, "its zygote ended");
-        else if (sandbox_run_invite(room, &stage, &err) == 0) {
-            room_set_state(room, ROOM_ENTERING);
-            zygote_order_room(room->zygote, room);
+        else if (sandbox_run_attest_init(room, &err) == 0) {
+            if (room->id)
+                invite(room);
+            else
+                room_set_state(room, ROOM_SPARE);
             return;
         }
     } else {
@@ -272,11 +278,11 @@ static void on_init_exited(void *arg, int wait_status, uint64_t peak_bytes)
         on_init(room, EPOLLIN); /* why */
     } else if (room->state != ROOM_DYING) {
         room_look(room);
-        take_down(room);
+        room_take_down(room);
     }
     if (room->worker.pid && !room->ordered) /* with pid 1 reaped nobody of its namespace is left: it was no child of ours */
         spawner_disown(room->spawner, &room->worker);
-    try_bury(room);
+    room_try_bury(room);
 }
 
 /* ---- making, resetting ---- */
@@ -288,7 +294,7 @@ static void on_timer(void *arg)
     struct room *room = arg;
     struct err err = {.kind = ERR_TIMEOUT, .code = ETIMEDOUT, .msg = "it took too long"};
     if (room->state == ROOM_DYING)
-        try_bury(room);
+        room_try_bury(room);
     else if (room->state == ROOM_CLEARING && clock_mono_us() < room->give_up_us)
         clear_further(room);
     else
@@ -298,39 +304,81 @@ static void on_timer(void *arg)
                   &err);
 }
 
-void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id)
+/* NULL: no memory. */
+static struct room *room_new(struct zygote *zygote)
 {
-    struct err err = {0};
-    struct zygote *zygote = zygote_find(spawner, zygote_id);
-    struct room *room = NULL;
-    const char *stage = "make";
-    if (room_find(spawner, id))
-        err_set(&err, ERR_EXISTS, "there is a room %u already", id);
-    else if (!zygote || zygote->state != ZYGOTE_SERVING)
-        err_set(&err, ERR_NOT_FOUND, "there is no serving zygote %u", zygote_id);
-    else if (!(room = calloc(1, sizeof *room)))
-        err_set(&err, ERR_NO_MEMORY, "no memory for a room");
-    if (!room) {
-        spawner_send_failure(spawner, SPAWN_ROOM_FAILED, id, stage, &err);
-        return;
-    }
-    *room = (struct room){.id = id, .spawner = spawner, .zygote = zygote, .began_us = clock_mono_us(), .init_sock = -1,
-                          .control = -1, .ready = {-1, -1, -1, -1}, .worker_ends = {-1, -1}, .slot = UINT32_MAX,
-                          .zygote_slot = zygote->slot, .zygote_pid = zygote->child.pid,
-                          .init = {.exited = on_init_exited}, .worker = {.exited = on_worker_exited}};
+    struct spawner *spawner = zygote->spawner;
+    struct room *room = calloc(1, sizeof *room);
+    if (!room)
+        return NULL;
+    *room = (struct room){.spawner = spawner, .zygote = zygote, .began_us = clock_mono_us(), .init_sock = -1, .control = -1,
+                          .ready = {-1, -1, -1, -1}, .worker_ends = {-1, -1}, .slot = UINT32_MAX, .zygote_slot = zygote->slot,
+                          .zygote_pid = zygote->child.pid, .init = {.exited = on_init_exited},
+                          .worker = {.exited = on_worker_exited}};
     room->init.arg = room->worker.arg = room;
     loop_timer_init(&room->timer, on_timer, room);
-    HASH_ADD(hh, spawner->rooms, id, sizeof room->id, room);
     TAILQ_INSERT_TAIL(&zygote->rooms, room, zygote_link);
     spawner_hold_zygote_slot(spawner, room->zygote_slot);
     loop_timer_set(spawner->loop, &room->timer, room->began_us + FURNISH_US_MAX);
+    return room;
+}
+
+static void furnish(struct room *room)
+{
+    const char *stage = "make";
+    struct err err = {0};
     if (sandbox_run_furnish(room, &stage, &err) < 0) {
         room_fail(room, stage, &err);
         return;
     }
-    if (loop_add(spawner->loop, room->init_sock, EPOLLIN, on_init, room, &room->init_watch, &err) < 0 ||
+    if (loop_add(room->spawner->loop, room->init_sock, EPOLLIN, on_init, room, &room->init_watch, &err) < 0 ||
         room_watch_oom(room, &err) < 0)
         room_fail(room, "watch", &err);
+}
+
+static void give_id(struct room *room, uint32_t id)
+{
+    room->id = id;
+    room->began_us = clock_mono_us();
+    HASH_ADD(hh, room->spawner->rooms, id, sizeof room->id, room);
+}
+
+void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id, bool awaited)
+{
+    struct err err = {0};
+    struct zygote *zygote = zygote_find(spawner, zygote_id);
+    struct room *room = NULL, *spare = NULL;
+    if (room_find(spawner, id))
+        err_set(&err, ERR_EXISTS, "there is a room %u already", id);
+    else if (!zygote || zygote->state != ZYGOTE_SERVING)
+        err_set(&err, ERR_NOT_FOUND, "there is no serving zygote %u", zygote_id);
+    else if (!(spare = TAILQ_FIRST(&zygote->spares)) && !(room = room_new(zygote)))
+        err_set(&err, ERR_NO_MEMORY, "no memory for a room");
+    if (spare) {
+        room_leave_spares(spare);
+        give_id(spare, id);
+        spare->awaited = awaited;
+        if (spare->state == ROOM_SPARE)
+            invite(spare);
+    } else if (room) {
+        give_id(room, id);
+        room->awaited = awaited;
+        furnish(room);
+    } else {
+        spawner_send_failure(spawner, SPAWN_ROOM_FAILED, id, "make", &err);
+    }
+}
+
+bool room_make_spare(struct zygote *zygote)
+{
+    struct room *room = room_new(zygote);
+    if (!room)
+        return false;
+    room->is_spare = true;
+    TAILQ_INSERT_TAIL(&zygote->spares, room, order_link);
+    zygote->spare_count++;
+    furnish(room);
+    return room->state != ROOM_DYING;
 }
 
 void room_reset(struct room *room)
@@ -343,8 +391,9 @@ void room_reset(struct room *room)
     else if (sandbox_run_clear(room, &err) == 0) {
         room->began_us = clock_mono_us();
         room->was_reset = true;
+        room->awaited = false;
         room_thaw(room);
-        close_worker(room);
+        room_close_worker(room);
         room_set_state(room, ROOM_CLEARING);
         clear_further(room);
         return;
@@ -355,7 +404,6 @@ void room_reset(struct room *room)
 /* The worker has to be reaped by us and the others by pid 1, until pid 1 is alone. */
 static void clear_further(struct room *room)
 {
-    const char *stage = "reset";
     struct err err;
     if (room->worker.pid || room_tasks(room) > 1) {
         loop_timer_set(room->spawner->loop, &room->timer, clock_mono_us() + AGAIN_US);
@@ -363,84 +411,10 @@ static void clear_further(struct room *room)
     }
     if (!room->zygote) {
         err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
-        room_fail(room, stage, &err);
-    } else if (sandbox_run_invite(room, &stage, &err) < 0) {
-        room_fail(room, stage, &err);
+        room_fail(room, "reset", &err);
+    } else if (sandbox_run_attest_init(room, &err) < 0) {
+        room_fail(room, "attest init", &err);
     } else {
-        room_set_state(room, ROOM_ENTERING);
-        zygote_order_room(room->zygote, room);
+        invite(room);
     }
-}
-
-/* ---- the end ---- */
-
-static void take_down(struct room *room)
-{
-    struct err err;
-    room_set_state(room, ROOM_DYING);
-    loop_remove(STEAL(room->init_watch));
-    loop_remove(STEAL(room->oom_watch));
-    fd_closep(&room->init_sock);
-    close_worker(room);
-    fd_closep(&room->ready[SPAWN_FD_RUNTIME]);
-    fd_closep(&room->ready[SPAWN_FD_ENDPOINT]);
-    if (room->order_waits) {
-        TAILQ_REMOVE(&room->zygote->waiting, room, order_link);
-        room->order_waits = false;
-    }
-    if (room->init.pid)
-        kill(room->init.pid, SIGKILL);
-    if (room->frozen && cgroup_freeze(room->group, false, &err) < 0)
-        log_warn("room.thaw", "room=%u error=\"%s\"", room->id, err.msg);
-    loop_timer_set(room->spawner->loop, &room->timer, clock_mono_us()); /* buried from the loop: callers still hold it */
-}
-
-void room_kill(struct room *room)
-{
-    room->quiet = false; /* somebody waits for ROOM_DEAD now */
-    if (room->state == ROOM_DYING)
-        return;
-    room_look(room);
-    take_down(room);
-}
-
-static void bury(struct room *room)
-{
-    struct spawner *spawner = room->spawner;
-    struct spawn_msg msg = {.op = SPAWN_ROOM_DEAD, .room_id = room->id, .stats = room->last};
-    if (room->tmp)
-        tmpdisk_give_back(room->tmp);
-    if (room->slot != UINT32_MAX)
-        spawner_give_slot(spawner, room->slot);
-    spawner_give_zygote_slot(spawner, room->zygote_slot);
-    if (room->zygote)
-        TAILQ_REMOVE(&room->zygote->rooms, room, zygote_link);
-    loop_timer_cancel(spawner->loop, &room->timer);
-    HASH_DELETE(hh, spawner->rooms, room);
-    if (!room->quiet)
-        spawner_send(spawner, &msg, NULL, 0);
-    free(room);
-}
-
-/* Nothing may be left before the room counts as dead. */
-static void try_bury(struct room *room)
-{
-    struct err err;
-    int64_t now = clock_mono_us();
-    if (room->state != ROOM_DYING || room->init.pid || room->worker.pid || room->ordered)
-        return; /* an event will come */
-    if (room->group && room->spawner->lock)
-        netlock_forget(room->spawner->lock, room->group_id);
-    if (room->group && cgroup_destroy(room->group, &err) < 0) {
-        if (now > room->give_up_us) {
-            log_warn("room.leftover", "room=%u error=\"%s\"", room->id, err.msg);
-            room->give_up_us = now + DIE_US_SOON;
-            cgroup_kill(room->group);
-        }
-        bool slow = now > room->give_up_us - DIE_US_SOON / 2;
-        loop_timer_set(room->spawner->loop, &room->timer, now + (slow ? AGAIN_US_SLOW : AGAIN_US));
-        return;
-    }
-    room->group = NULL;
-    bury(room);
 }

@@ -8,6 +8,7 @@
 
 enum room_state {
     ROOM_FURNISHING, /* pid 1 sets up */
+    ROOM_SPARE,      /* furnished; no ROOM_MAKE asked for it yet */
     ROOM_ENTERING,   /* the zygote makes the worker, which seals itself */
     ROOM_BLANK,      /* sealed and attested, waits for GO */
     ROOM_LIVE,       /* has its function */
@@ -18,12 +19,12 @@ enum room_state {
 };
 
 struct room {
-    uint32_t id;
+    uint32_t id; /* stoked's name for it; 0 while it is a spare */
     struct spawner *spawner;
     struct zygote *zygote;        /* NULL when it is gone */
     TAILQ_ENTRY(room) zygote_link; /* among its zygote's rooms */
-    TAILQ_ENTRY(room) order_link;  /* among those waiting to be ordered */
-    bool order_waits;
+    TAILQ_ENTRY(room) order_link;  /* among those waiting to be ordered, or among its zygote's spares */
+    bool order_waits, is_spare;
     bool ordered; /* the zygote works on it */
     enum room_state state;
     struct loop_timer timer; /* deadline of the state; in CLEARING and DYING also the next look */
@@ -41,6 +42,7 @@ struct room {
     int ready[SPAWN_FD_COUNT];     /* for ROOM_READY; -1 otherwise */
     int worker_ends[2];            /* channel and log pipe for the worker, until the zygote has them; -1 otherwise */
     ino_t namespaces[ZYGOTE_NAMESPACES];
+    bool awaited;                  /* by a visit, when it was made */
     bool sealed;                   /* the worker says so */
     bool frozen, viewed, was_reset, quiet; /* quiet: ROOM_FAILED said it, nobody waits for ROOM_DEAD */
     uint64_t version_key;          /* of the view, when viewed */
@@ -54,8 +56,12 @@ struct room {
 struct room *room_find(struct spawner *spawner, uint32_t id);
 
 /* ROOM_* requests; each answers by itself. */
-void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id);
+void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id, bool awaited);
+/* Furnishes a room before somebody asks for it. False: it cannot. */
+bool room_make_spare(struct zygote *zygote);
 void room_assign(struct room *room, const struct spawn_assign *assign);
+/* Answers nothing: what is wrong with it, ROOM_ASSIGN will say. */
+void room_expect(struct room *room, const struct spawn_assign *assign);
 void room_limit(struct room *room, uint32_t cpu_milli);
 void room_freeze(struct room *room);
 void room_thaw(struct room *room);

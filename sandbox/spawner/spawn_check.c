@@ -103,6 +103,7 @@ int spawn_check(const struct spawn_msg *msg, struct err *err)
             return err_set(err, ERR_INVALID, "0 is no room's id");
         return 0;
     case SPAWN_ROOM_ASSIGN:
+    case SPAWN_ROOM_EXPECT:
         return check_assign(&msg->assign, err);
     case SPAWN_ROOM_LIMIT:
         if (msg->limit.cpu_milli > SPAWN_CPU_MILLI_MAX)

@@ -203,6 +203,8 @@ static void on_room_message(struct spawner *spawner, const struct spawn_msg *msg
         on_missing_room(spawner, msg);
     else if (msg->op == SPAWN_ROOM_ASSIGN)
         room_assign(room, &msg->assign);
+    else if (msg->op == SPAWN_ROOM_EXPECT)
+        room_expect(room, &msg->assign);
     else if (msg->op == SPAWN_ROOM_LIMIT)
         room_limit(room, msg->limit.cpu_milli);
     else if (msg->op == SPAWN_ROOM_FREEZE)
@@ -224,6 +226,11 @@ static void on_bad_message(struct spawner *spawner, const struct spawn_msg *msg,
     spawner_send_failure(spawner, op, msg->room_id, "message", err);
 }
 
+void spawner_idle_soon(struct spawner *spawner)
+{
+    loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us() + IDLE_US);
+}
+
 static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t nfds)
 {
     struct spawner *spawner = arg;
@@ -231,7 +238,7 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
     struct err err = {0};
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]); /* stoked has nothing to give us */
-    loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us() + IDLE_US);
+    spawner_idle_soon(spawner);
     if (spawn_check(msg, &err) < 0) {
         on_bad_message(spawner, msg, &err);
         return;
@@ -245,7 +252,7 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
             zygote_stop(zygote);
         break;
     case SPAWN_ROOM_MAKE:
-        room_make(spawner, msg->room_id, msg->make.zygote_id);
+        room_make(spawner, msg->room_id, msg->make.zygote_id, msg->make.awaited);
         break;
     case SPAWN_HOST_REPORT:
         report_host(spawner);
@@ -275,7 +282,7 @@ static void on_idle(void *arg)
 {
     struct spawner *spawner = arg;
     tmpdisk_refill(spawner->disks);
-    if (views_refill(spawner->views))
+    if (views_refill(spawner->views) || zygotes_refill(spawner))
         loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us() + IDLE_AGAIN_US);
 }
 

@@ -73,6 +73,7 @@ struct spawner {
     uint32_t *free_slots; /* a ring of room uids: a number rests as long as possible before it is used again */
     uint32_t free_first, free_count;
     uint32_t zygote_slot_next;
+    uint32_t groups_made; /* by now: their names */
     uint32_t zygote_slot_uses[SPAWNER_IDS_OF_ROOMS]; /* the zygote itself and every room it owns */
     int signal_fd;
     struct loop_watch *signals, *alive;
@@ -84,6 +85,8 @@ void spawner_adopt(struct spawner *spawner, struct child *child, pid_t pid);
 void spawner_disown(struct spawner *spawner, struct child *child);
 /* Sends msg to stoked; takes the descriptors. Ends the spawner when stoked does not read any more. */
 void spawner_send(struct spawner *spawner, const struct spawn_msg *msg, const int *fds, size_t nfds);
+/* When nothing happens for a moment, the pools are topped up. */
+void spawner_idle_soon(struct spawner *spawner);
 /* ROOM_FAILED or ZYGOTE_DOWN. */
 void spawner_send_failure(struct spawner *spawner, uint32_t op, uint32_t id, const char *stage, const struct err *err);
 

@@ -32,6 +32,7 @@
 #include "sandbox/stages/template.h"
 
 #define START_US_MAX (20 * 1000000)
+#define SPARE_ROOMS 2 /* of each zygote; 0.3 MB each */
 #define ZYGOTE_OOM_SCORE "300" /* the host's OOM killer takes a worker or a zygote before stoked */
 
 /* ---- in the child */
@@ -217,6 +218,7 @@ static void on_report(struct zygote *zygote, const struct zygote_report *report)
         struct spawn_msg msg = {.op = SPAWN_ZYGOTE_UP, .room_id = zygote->id, .ready.pid = zygote->child.pid,
                                 .ready.booted_us = (uint32_t)(clock_mono_us() - zygote->began_us)};
         set_state(zygote, ZYGOTE_SERVING);
+        spawner_idle_soon(zygote->spawner);
         spawner_send(zygote->spawner, &msg, NULL, 0);
     } else if (report->said == ZYGOTE_FAILED && report->room_id == 0) {
         fail(zygote, report->stage, report->code);
@@ -307,6 +309,14 @@ struct zygote *zygote_find(struct spawner *spawner, uint32_t id)
     return zygote;
 }
 
+bool zygotes_refill(struct spawner *spawner)
+{
+    for (struct zygote *zygote = spawner->zygotes; zygote; zygote = zygote->hh.next)
+        if (zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS)
+            return room_make_spare(zygote);
+    return false;
+}
+
 void zygote_stop(struct zygote *zygote)
 {
     end(zygote);
@@ -375,6 +385,7 @@ void zygote_start(struct spawner *spawner, uint32_t id, const struct spawn_zygot
     zygote->child = (struct child){.exited = on_exited, .arg = zygote};
     TAILQ_INIT(&zygote->waiting);
     TAILQ_INIT(&zygote->rooms);
+    TAILQ_INIT(&zygote->spares);
     loop_timer_init(&zygote->deadline, on_deadline, zygote);
     HASH_ADD(hh, spawner->zygotes, id, sizeof zygote->id, zygote);
     if (launch(zygote, &err) == 0) {

@@ -28,6 +28,8 @@ struct zygote {
     int64_t began_us;
     struct room_list waiting; /* rooms whose order its socket did not take yet */
     struct room_list rooms;   /* all rooms it owns */
+    struct room_list spares;  /* those without an id, oldest first */
+    unsigned spare_count;
     UT_hash_handle hh;
 };
 
@@ -37,5 +39,7 @@ void zygote_stop(struct zygote *zygote);
 struct zygote *zygote_find(struct spawner *spawner, uint32_t id);
 /* Reads what all zygotes said, before children are reaped: a worker is announced before it can become our child. */
 void zygotes_drain(struct spawner *spawner);
+/* One more spare room for a zygote that lacks some. False: there is none such. */
+bool zygotes_refill(struct spawner *spawner);
 /* Its order is to be sent: at once, or when the socket has room. */
 void zygote_order_room(struct zygote *zygote, struct room *room);

@@ -407,16 +407,29 @@ static int attach_parts(const struct view *view, const int *copies, int room_ns,
     return rc;
 }
 
-int views_attach(struct views *views, const struct view_spec *spec, int room_ns, int own_ns, struct err *err)
+static int find_or_make(struct views *views, const struct view_spec *spec, struct view **ret_view, struct err *err)
 {
     struct view *view;
-    int copies[PARTS_MAX], rc = 0;
     HASH_FIND(hh, views->by_key, &spec->key, sizeof spec->key, view);
     if (view && !is_same(view, spec)) {
         drop(views, view);
         view = NULL;
     }
-    if (!view && (rc = make(views, spec, &view, err)) < 0)
+    *ret_view = view;
+    return view ? 0 : make(views, spec, ret_view, err);
+}
+
+int views_make(struct views *views, const struct view_spec *spec, struct err *err)
+{
+    struct view *view;
+    return find_or_make(views, spec, &view, err);
+}
+
+int views_attach(struct views *views, const struct view_spec *spec, int room_ns, int own_ns, struct err *err)
+{
+    struct view *view;
+    int copies[PARTS_MAX], rc = find_or_make(views, spec, &view, err);
+    if (rc < 0)
         return rc;
     TAILQ_REMOVE(&views->by_use, view, used);
     TAILQ_INSERT_TAIL(&views->by_use, view, used);

@@ -157,6 +157,11 @@ static void become_worker(void)
         zygote_fail("dumpable", errno);
 }
 
+bool zygote_is_awaited(void)
+{
+    return z.order.awaited != 0;
+}
+
 void zygote_say_sealed(void)
 {
     if (z.said_sealed)

@@ -4,7 +4,7 @@
  *     zygote_open(&err);                       // descriptor 3 is the spawner's socket
  *     ... load and warm what every worker shall have ...
  *     zygote_serve(&hooks);                    // seals the zygote itself, says UP; returns only in a new, sealed worker
- *     ... a dummy run, the BOOTED frame on CHANNEL_FD ...
+ *     ... a dummy run unless zygote_is_awaited(), the BOOTED frame on CHANNEL_FD ...
  *     zygote_await_go();                       // SEALED; blocks until the spawner has mounted code and set limits
  *
  * In the worker descriptor CHANNEL_FD is the channel to stoked and 1 and 2 are the log pipe; uid and gid are the room's own,
@@ -31,6 +31,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "lib/base/err.h"
 
 #define ZYGOTE_SEALED "SEALED"
@@ -47,6 +49,8 @@ int zygote_open(struct err *err) WARN_UNUSED;
 /* Returns in each worker only; in the zygote never: it exits when the spawner's socket ends. A failure before UP is sent to
  * the spawner with its stage and errno, and the process exits. */
 void zygote_serve(const struct zygote_hooks *hooks);
+/* In a worker: a visit waits for it already, so nothing should be done in advance. */
+bool zygote_is_awaited(void);
 /* The two halves of zygote_await_go(), for a program that execs in between. */
 void zygote_say_sealed(void);
 void zygote_await_go(void);

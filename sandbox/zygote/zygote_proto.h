@@ -15,6 +15,7 @@ struct zygote_order {
     uint32_t room_id;
     uint32_t cgroup_count;
     uint32_t single_id; /* the room has one uid only (rootless without a subuid range) */
+    uint32_t awaited;   /* a visit waits for this worker */
 };
 
 enum zygote_said {

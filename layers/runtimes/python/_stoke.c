@@ -297,7 +297,7 @@ static PyObject *open_zygote(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(serve_doc, "serve(): forks workers as the spawner orders; returns in each of them only");
+PyDoc_STRVAR(serve_doc, "serve() -> bool: forks workers as the spawner orders; returns in each of them only: whether a visit waits for it");
 
 static PyObject *serve(PyObject *module, PyObject *unused)
 {
@@ -305,7 +305,7 @@ static PyObject *serve(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     zygote_serve(&hooks);
-    Py_RETURN_NONE;
+    return PyBool_FromLong(zygote_is_awaited());
 }
 
 PyDoc_STRVAR(await_go_doc, "await_go(): says SEALED on the control socket and waits for GO");

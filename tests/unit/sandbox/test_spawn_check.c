@@ -33,7 +33,11 @@ static struct spawn_msg good_assign(void)
 
 static void test_spawn_check_good(void)
 {
-    struct spawn_msg zygote = good_zygote(), assign = good_assign();
+    struct spawn_msg zygote = good_zygote(), assign = good_assign(), expect = assign;
+    expect.op = SPAWN_ROOM_EXPECT;
+    CU_ASSERT_EQUAL(check(&expect), 0);
+    expect.assign.code[0] = '/';
+    CU_ASSERT(check(&expect) < 0);
     CU_ASSERT_EQUAL(check(&zygote), 0);
     CU_ASSERT_EQUAL(check(&assign), 0);
     static const uint32_t plain[] = {SPAWN_ZYGOTE_STOP, SPAWN_ROOM_MAKE, SPAWN_ROOM_FREEZE, SPAWN_ROOM_THAW,

@@ -155,10 +155,11 @@ def _add_builtins():
     site.sethelper()
 
 
-def start_blank():
-    """From a new, sealed worker to the end of its life."""
+def start_blank(awaited):
+    """From a new, sealed worker to the end of its life. A visit that waits already pays the page faults anyway: once is enough."""
     _reseed()
-    rehearse()
+    if not awaited:
+        rehearse()
     _stoke.send(_stoke.FD, _stoke.BOOTED, b"", b"")
     _stoke.await_go()
     frame = _stoke.receive(_stoke.FD)
