@@ -68,9 +68,6 @@ int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err)
         return err_set(
             err, ERR_UNSUPPORTED,
             "Sockets and devices are not locked by BPF as well: there is no usable cgroup v2 tree");
-    if (geteuid() != 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "Sockets and devices are not locked by BPF as well: that needs root");
     struct netlock *lock = calloc(1, sizeof *lock);
     if (!lock)
         return err_set(err, ERR_NO_MEMORY, "no memory for the BPF programs");
@@ -83,7 +80,7 @@ int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err)
         err_set(
             err, ERR_UNSUPPORTED,
             "Sockets and devices are not locked by BPF as well: the kernel does not take the programs: %s",
-            strerror(code));
+            code == EPERM ? "that needs root of the machine itself" : strerror(code));
         err->code = code;
         netlock_close(lock);
         return -ERR_UNSUPPORTED;

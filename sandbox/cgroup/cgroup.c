@@ -361,8 +361,10 @@ uint64_t cgroup_unified_id(const struct cgroup *group)
     return unified && fstatat(unified->root_fd, group->leaf, &st, 0) == 0 ? st.st_ino : 0;
 }
 
-int cgroup_oom_fd(const struct cgroup *group)
+int cgroup_oom_fd(const struct cgroup *group, uint32_t *ret_events)
 {
+    if (group->oom_fd >= 0)
+        *ret_events = group->owner->duty[CGROUP_MEMORY]->kind->oom_events;
     return group->oom_fd;
 }
 

@@ -68,9 +68,9 @@ void cgroup_kill(struct cgroup *group);
 int cgroup_usage(struct cgroup *group, struct cgroup_usage *ret_usage, struct err *err) WARN_UNUSED;
 /* The leaf's id in the v2 tree, as BPF programs know it; 0 where there is no v2 tree. */
 uint64_t cgroup_unified_id(const struct cgroup *group);
-/* A descriptor that signals OOM (v1: eventfd on memory.oom_control, EPOLLIN; v2: memory.events, EPOLLPRI),
- * borrowed; -1 if there is none. v2 signals at every touch of the limit too: look at oom_kills.
- * cgroup_usage() acknowledges a signal. */
-int cgroup_oom_fd(const struct cgroup *group);
+/* A descriptor that signals OOM, borrowed; -1 if there is none. *ret_events is the one event to wait for, since
+ * a control file can be read at any time: EPOLLIN for v1's eventfd, EPOLLPRI for v2's memory.events, which
+ * signals at every touch of the limit too: look at oom_kills. cgroup_usage() acknowledges a signal. */
+int cgroup_oom_fd(const struct cgroup *group, uint32_t *ret_events);
 /* Removes the leaf; -ERR_CONFLICT (code EBUSY) while tasks are still there: call again. */
 int cgroup_destroy(struct cgroup *group, struct err *err) WARN_UNUSED;

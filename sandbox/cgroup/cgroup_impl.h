@@ -27,6 +27,7 @@ struct cgroup_hierarchy;
 struct cgroup_kind {
     int version;
     const char *attach_file; /* what a process writes "0" to */
+    uint32_t oom_events;     /* of the descriptor of watch_oom */
     int (*limit_memory)(const struct cgroup_hierarchy *h, const char *leaf, uint64_t bytes, struct err *err);
     int (*limit_cpu)(const struct cgroup_hierarchy *h, const char *leaf, uint32_t milli, struct err *err);
     int (*freeze)(const struct cgroup_hierarchy *h, const char *leaf, bool frozen, struct err *err);

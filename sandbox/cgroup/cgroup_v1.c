@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -138,6 +139,7 @@ const struct cgroup_kind cgroup_kind_v1 = {
     .version = 1,
     /* "tasks" and "0" move one thread without the lock that stops every fork and exec of the host. */
     .attach_file = "tasks",
+    .oom_events = POLLIN,
     .limit_memory = limit_memory,
     .limit_cpu = limit_cpu,
     .freeze = freeze,

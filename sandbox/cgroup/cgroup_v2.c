@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static int watch_oom(const struct cgroup_hierarchy *h, const char *leaf, int *re
 const struct cgroup_kind cgroup_kind_v2 = {
     .version = 2,
     .attach_file = "cgroup.procs",
+    .oom_events = POLLPRI,
     .limit_memory = limit_memory,
     .limit_cpu = limit_cpu,
     .freeze = freeze,
@@ -120,6 +122,17 @@ const struct cgroup_kind cgroup_kind_v2 = {
     .watch_oom = watch_oom,
     .acknowledge_oom = acknowledge_oom,
 };
+
+/* Root of the host, to whom every directory belongs; root of a user namespace is a user like others here. */
+static bool is_host_root(void)
+{
+    FILE *file = fopen("/proc/self/uid_map", "re");
+    unsigned inner = 1, outer = 1, count = 0;
+    bool known = file && fscanf(file, "%u %u %u", &inner, &outer, &count) == 3;
+    if (file)
+        fclose(file);
+    return geteuid() == 0 && (!known || (inner == 0 && outer == 0 && count == UINT32_MAX));
+}
 
 bool cgroup_v2_is_delegated(const char *dir)
 {
@@ -133,7 +146,7 @@ bool cgroup_v2_is_delegated(const char *dir)
      * directory away without systemd. The manager's own directories are left alone. */
     struct stat st;
     const char *name = strrchr(dir, '/');
-    return geteuid() != 0 && name && !str_starts(name, "/user@") && !str_eq(name, "/init.scope") &&
+    return !is_host_root() && name && !str_starts(name, "/user@") && !str_eq(name, "/init.scope") &&
            stat(dir, &st) == 0 && st.st_uid == geteuid() && access(dir, W_OK) == 0;
 }
 

@@ -73,10 +73,11 @@ static void on_oom(void *arg, uint32_t events)
 
 int room_watch_oom(struct room *room, struct err *err)
 {
-    int fd = cgroup_oom_fd(room->group);
+    uint32_t events;
+    int fd = cgroup_oom_fd(room->group, &events);
     if (fd < 0)
         return 0;
-    return loop_add(room->spawner->loop, fd, EPOLLIN | EPOLLPRI, on_oom, room, &room->oom_watch, err);
+    return loop_add(room->spawner->loop, fd, events, on_oom, room, &room->oom_watch, err);
 }
 
 uint32_t room_tasks(const struct room *room)
