@@ -147,7 +147,8 @@ static void end(struct zygote *zygote)
     loop_remove(STEAL(zygote->watch));
     fd_closep(&zygote->sock);
     orphan_rooms(zygote);
-    kill(zygote->child.pid, SIGKILL);
+    if (zygote->child.pid) /* 0 is reaped: kill(0) would end everybody of ours */
+        kill(zygote->child.pid, SIGKILL);
 }
 
 /* What it wrote to stderr, its last lines, on one line. */

@@ -113,6 +113,25 @@ static void test_rooms_spares(void)
     CU_ASSERT(settles(1 + SPARES));
 }
 
+/* An interpreter that does not start is told about, and nobody else is harmed. */
+static void test_rooms_zygote_fails(void)
+{
+    struct spawn_msg msg = {.op = SPAWN_ZYGOTE_START, .room_id = 77, .zygote.kind = SPAWN_ZYGOTE_PYTHON};
+    struct rooms_message m;
+    unsigned losses = rooms.losses;
+    str_copy(msg.zygote.account, sizeof msg.zygote.account, "000000000000");
+    str_copy(msg.zygote.interpreter, SPAWN_PATH_MAX, "/usr/bin/false");
+    str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, "/usr/lib");
+    rooms_send(&rooms, msg);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 77, SPAWN_ZYGOTE_DOWN, &m));
+    CU_ASSERT_STRING_EQUAL(m.msg.failed.stage, "exited");
+    CU_ASSERT_EQUAL(m.msg.failed.code, 1);
+    struct room_fds room;
+    CU_ASSERT_FATAL(make_and_assign(30, &room));
+    CU_ASSERT(rooms_kill(&rooms, &room));
+    CU_ASSERT(rooms.losses == losses && rooms.gone == 0);
+}
+
 static void test_rooms_are_apart(void)
 {
     struct room_fds a, b;
@@ -309,11 +328,11 @@ static void test_rooms_reset_plain(void)
 static int run(void)
 {
     static const struct unit_test tests[] = {
-        TEST(test_rooms_host_report), TEST(test_rooms_run), TEST(test_rooms_spares), TEST(test_rooms_are_apart),     TEST(test_rooms_freeze),
+        TEST(test_rooms_host_report), TEST(test_rooms_run), TEST(test_rooms_spares), TEST(test_rooms_zygote_fails), TEST(test_rooms_are_apart),     TEST(test_rooms_freeze),
         TEST(test_rooms_reset),       TEST(test_rooms_limits),   TEST(test_rooms_refusals),      TEST(test_rooms_end_with_pid1),
         TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
     static const struct unit_test rootless_tests[] = {
-        TEST(test_rooms_host_report),   TEST(test_rooms_run),           TEST(test_rooms_reset_plain),  TEST(test_rooms_refusals),
+        TEST(test_rooms_host_report),   TEST(test_rooms_run), TEST(test_rooms_zygote_fails), TEST(test_rooms_reset_plain),  TEST(test_rooms_refusals),
         TEST(test_rooms_end_with_pid1), TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
