@@ -164,25 +164,29 @@ cJSON *app_on_health(void *arg)
     return health_json(&app->health, &sources);
 }
 
-/* `stoke runtimes add`: registered in DATA/runtimes.list, then the host is looked at again. What already runs goes on with
- * what it has; the old list stays for as long as versions refer to it. */
-int app_on_runtime_add(void *arg, const char *name, const char *path, struct err *err)
+/* `stoke runtimes add`: registered in DATA/runtimes.list, then the host is looked at again. On a job thread: reads what never
+ * changes. */
+int app_on_runtime_add(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err)
 {
-    struct app *app = arg;
-    struct runtimes *runtimes;
+    const struct app *app = arg;
     int r = runtimes_add(app->runtimes_list, name, path, err);
     if (r == 0)
-        r = app_scan_runtimes(app, &runtimes, err);
-    if (r < 0)
-        return r;
+        r = app_scan_runtimes(app, ret_runtimes, err);
+    if (r == 0)
+        log_info("runtime.added", "name=%s path=%s", name, path);
+    return r;
+}
+
+/* What already runs goes on with what it has; the old list stays for as long as versions refer to it. */
+void app_on_runtimes_changed(void *arg, struct runtimes *runtimes)
+{
+    struct app *app = arg;
     app->runtimes_before = reallocarray(app->runtimes_before, app->runtimes_before_count + 1, sizeof(struct runtimes *));
     if (app->runtimes_before == NULL)
         abort();
     app->runtimes_before[app->runtimes_before_count++] = app->runtimes;
     app->runtimes = runtimes;
     registry_set_runtimes(app->registry, runtimes);
-    log_info("runtime.added", "name=%s path=%s", name, path);
-    return 0;
 }
 
 /* ---- the loop ---- */

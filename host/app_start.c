@@ -148,7 +148,7 @@ static int catch_signals(struct app *app, struct err *err)
     return loop_add(app->loop, app->signal_fd, EPOLLIN, app_on_signal, app, &app->signal_watch, err);
 }
 
-int app_scan_runtimes(struct app *app, struct runtimes **ret_runtimes, struct err *err)
+int app_scan_runtimes(const struct app *app, struct runtimes **ret_runtimes, struct err *err)
 {
     const struct runtimes_options options = {
         .search_path = app->config->runtimes_path,
@@ -233,6 +233,7 @@ static int open_front_door(struct app *app, struct err *err)
         .runtimes = &app->runtimes,
         .health = app_on_health,
         .runtime_add = app_on_runtime_add,
+        .runtimes_changed = app_on_runtimes_changed,
         .arg = app,
     };
     app->tmp_dir = str_format("%s/tmp", app->data.path);

@@ -52,6 +52,7 @@ loop_event_fn app_on_signal;
 loop_timer_fn app_on_stop_due;
 registry_active_fn app_on_active;
 cJSON *app_on_health(void *arg);
-int app_on_runtime_add(void *arg, const char *name, const char *path, struct err *err);
+int app_on_runtime_add(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err);
+void app_on_runtimes_changed(void *arg, struct runtimes *runtimes);
 /* app_start.c: the runtimes of this host as they are now. */
-int app_scan_runtimes(struct app *app, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;
+int app_scan_runtimes(const struct app *app, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;

@@ -19,6 +19,7 @@ struct invoke;
 struct jobs;
 struct logs;
 struct loop;
+struct runtimes;
 
 /* All borrowed for the api's life. */
 struct api_options {
@@ -32,8 +33,10 @@ struct api_options {
     struct runtimes **runtimes; /* the current ones; changes when one is added */
     /* GET /_stoke/health; the answer is owned by the caller. */
     cJSON *(*health)(void *arg);
-    /* POST /_stoke/runtimes. */
-    int (*runtime_add)(void *arg, const char *name, const char *path, struct err *err);
+    /* POST /_stoke/runtimes: registers it and looks at the host again, on a job thread; *ret_runtimes is handed to
+     * runtimes_changed(), on the loop's. */
+    int (*runtime_add)(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err);
+    void (*runtimes_changed)(void *arg, struct runtimes *runtimes);
     void *arg;
 };
 

@@ -17,7 +17,7 @@ struct api {
     unsigned working;
     uint64_t upload_bytes;    /* of archives on their way to the store, waiting ones included */
     unsigned uploads;         /* handed to the job threads */
-    bool uploads_held;
+    bool uploads_held, adding_runtime;
     STAILQ_HEAD(, upload) held;
     unsigned char secret[32]; /* signs the addresses of archives; new at each start */
 };
@@ -104,6 +104,10 @@ struct http_slice code_blob(const struct api_call *call);
 
 /* ---- control.c: what the command line asks beyond AWS's API ---- */
 void control_on_request(struct api *api, struct http_req *req, const struct aws_call *who);
+/* The answer to GET /_stoke/runtimes. */
+void runtime_list_reply(struct api *api, struct http_req *req);
+/* POST /_stoke/runtimes (runtime_add.c). */
+void runtime_add_request(struct api *api, struct http_req *req);
 
 /* ---- front_door.c ---- */
 /* Sends a reply with the headers that an allowed web page's browser asks for. */

@@ -263,7 +263,7 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
     front_door_reply_json(req, 200, body);
 }
 
-static void get_runtimes(struct api *api, struct http_req *req)
+void runtime_list_reply(struct api *api, struct http_req *req)
 {
     static const char *const languages[] = {
         [RUNTIME_NONE] = "none", [RUNTIME_PYTHON] = "python", [RUNTIME_NODE] = "nodejs",
@@ -283,25 +283,13 @@ static void get_runtimes(struct api *api, struct http_req *req)
     front_door_reply_json(req, 200, body);
 }
 
-static void add_runtime(struct api *api, struct http_req *req)
+/* What concerns the whole host is no business of a function's, whatever it may do in its account. */
+static void post_runtimes(struct api *api, struct http_req *req)
 {
-    CLEANUP(json_freep) cJSON *body = NULL;
-    struct http_slice text = http_req_body(req);
-    struct err err;
-    if (json_parse(text.p != NULL ? text.p : "", text.n, &body, &err) < 0) {
-        front_door_fail(req, 400, "SerializationException", "%s", err.msg);
-        return;
-    }
-    const char *name = json_str(body, "name"), *path = json_str(body, "path");
-    if (name == NULL || path == NULL) {
-        front_door_fail(req, 400, "ValidationException", "name and path of the runtime are wanted");
-        return;
-    }
-    if (api->options.runtime_add(api->options.arg, name, path, &err) < 0) {
-        front_door_fail(req, 400, "InvalidParameterValueException", "%s", err.msg);
-        return;
-    }
-    get_runtimes(api, req);
+    if (http_req_context(req) != NULL)
+        front_door_fail(req, 403, "AccessDeniedException", "a function may not register interpreters of the host");
+    else
+        runtime_add_request(api, req);
 }
 
 void control_on_request(struct api *api, struct http_req *req, const struct aws_call *who)
@@ -313,9 +301,9 @@ void control_on_request(struct api *api, struct http_req *req, const struct aws_
     else if (slice_is(path, "/_stoke/functions") && get)
         get_functions(api, req, who);
     else if (slice_is(path, "/_stoke/runtimes") && get)
-        get_runtimes(api, req);
+        runtime_list_reply(api, req);
     else if (slice_is(path, "/_stoke/runtimes") && slice_is(method, "POST"))
-        add_runtime(api, req);
+        post_runtimes(api, req);
     else if (slice_is(path, "/_stoke/logs") && get)
         get_logs(api, req, who);
     else if (slice_starts(path, "/_stoke/code/") && get)

@@ -9,4 +9,4 @@ from _stoke_runtime import environment, worker
 
 environment.OPT_PYTHON = layers + "/python"
 worker.rehearse()
-worker.start_blank()
+worker.start_blank(awaited=False)
