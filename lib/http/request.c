@@ -139,12 +139,26 @@ static void refuse(h2o_req_t *h2o, struct conn *conn, int status, const char *wh
 
 /* ---- requests ---- */
 
+static void send_empty(h2o_req_t *h2o)
+{
+    static h2o_generator_t nothing;
+    h2o->http1_is_persistent = 0;
+    h2o->res.status = 500;
+    h2o->res.reason = "Gone";
+    h2o_start_response(h2o, &nothing);
+    h2o_send(h2o, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
 int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
 {
     struct http_server *server = ((struct http_handler *)(void *)self)->server;
     h2o_socket_t *sock = h2o->conn->callbacks->get_socket(h2o->conn);
     struct conn *conn = sock->on_close.data;
     int status;
+    if (conn->cut || conn->listener->closing) { /* it had arrived before: what it is for may be gone by now */
+        send_empty(h2o);
+        return 0;
+    }
     const char *fault = head_fault(sock, server->options.header_bytes_max, &status);
     if (fault) {
         refuse(h2o, conn, status, fault);
@@ -168,16 +182,6 @@ static void settle(struct http_req *req)
     conn->since_us = clock_mono_us();
     conn->bytes_seen = conn->sock->bytes_read;
     conn->receiving = false;
-}
-
-static void send_empty(h2o_req_t *h2o)
-{
-    static h2o_generator_t nothing;
-    h2o->http1_is_persistent = 0;
-    h2o->res.status = 500;
-    h2o->res.reason = "Gone";
-    h2o_start_response(h2o, &nothing);
-    h2o_send(h2o, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
 /* The client went away: tells the owner, then lets h2o write into the void, which makes it close the connection. */

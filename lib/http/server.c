@@ -335,6 +335,7 @@ void http_server_free(struct http_server *server)
 {
     if (!server)
         return;
+    h2o_socket_close(server->nested); /* the owner is on its way down: nothing of its loop runs any more */
     struct http_listener *listener;
     TAILQ_FOREACH(listener, &server->listeners, link)
         http_listener_close(listener);
@@ -343,7 +344,6 @@ void http_server_free(struct http_server *server)
     reap_listeners(server);
     linger_stop(server);
     loop_timer_cancel(server->loop, &server->sweep);
-    h2o_socket_close(server->nested);
     h2o_evloop_run(server->context.loop, 0);
     h2o_multithread_queue_t *queue = server->context.queue;
     h2o_context_dispose(&server->context);

@@ -47,7 +47,8 @@ typedef void http_gone_fn(void *arg);
 
 int http_server_new(struct loop *loop, const struct http_options *options, http_request_fn *on_request, void *arg,
                     struct http_server **ret_server, struct err *err) WARN_UNUSED;
-/* Stops accepting, cuts all connections (pending requests see their gone callback), frees everything. */
+/* Stops accepting, cuts all connections (pending requests see their gone callback), frees everything. No request is handed out any
+ * more, and nothing of the nested loop runs. */
 void http_server_free(struct http_server *server);
 void http_server_run_once(struct http_server *server, int timeout_ms);
 /* Stops accepting on every listener; requests at work go on. For a graceful end. */
@@ -61,7 +62,8 @@ int http_server_add(struct http_server *server, int fd, void *context, struct ht
                     struct err *err) WARN_UNUSED;
 /* Another connections_max for this listener. */
 void http_listener_limit(struct http_listener *listener, unsigned connections_max);
-/* Closes the listener and cuts its connections; their pending requests see their gone callback first. */
+/* Closes the listener and cuts its connections; their pending requests see their gone callback first. What they had sent by
+ * then is not handed out. */
 void http_listener_close(struct http_listener *listener);
 
 /* What was asked; all borrowed from req. */

@@ -273,6 +273,28 @@ static void test_server_listener_close(void)
     stop();
 }
 
+static void on_posted(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* After the end of a listener or of the server nothing is handled: no request that had arrived, nothing posted on the loop. */
+static void test_server_nothing_after_the_end(void)
+{
+    static const char ask[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    bool posted = false;
+    start(5000, 5000);
+    int fd = dial(ports[0]), other = dial(ports[1]);
+    put(fd, ask), put(other, ask), run_for(50), put(fd, ask), put(other, ask);
+    http_listener_close(listeners[0]);
+    run_for(50);
+    CU_ASSERT_EQUAL(requests, 3);
+    put(other, ask);
+    loop_post(loop, on_posted, &posted);
+    stop(), close(fd), close(other);
+    CU_ASSERT(requests == 3 && !posted);
+}
+
 /* Whole answers, one after the other on one connection: what has no body has none, and what follows is not taken for one. */
 static void test_server_statuses(void)
 {
@@ -472,6 +494,7 @@ static void test_server_many_listeners(void)
 }
 
 TEST_MAIN("server", TEST(test_server_answers), TEST(test_server_limits), TEST(test_server_client_leaves), TEST(test_server_late_reply),
-          TEST(test_server_slow_and_idle), TEST(test_server_listener_close), TEST(test_server_statuses),
+          TEST(test_server_slow_and_idle), TEST(test_server_listener_close),
+          TEST(test_server_nothing_after_the_end), TEST(test_server_statuses),
           TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves), TEST(test_server_out_of_connections), TEST(test_server_full_of_requests),
           TEST(test_server_out_of_descriptors), TEST(test_server_many_listeners))
