@@ -3,6 +3,7 @@
 STOKE_BUILD names the build directory. `stoke` is shared by the tests of a module, so tests use names of their own (`name`);
 what needs a daemon of its own, with other settings, takes `make_stoke`.
 """
+import contextlib
 import pathlib
 import sys
 import uuid
@@ -45,17 +46,13 @@ def stoke():
 @pytest.fixture
 def make_stoke():
     """make_stoke(config={...}) starts a daemon that ends with the test."""
-    running = []
+    with contextlib.ExitStack() as running:
+        def make(**options):
+            daemon = Stoke(**options)
+            running.callback(daemon.__exit__, None, None, None)
+            return daemon.__enter__()
 
-    def make(**options):
-        daemon = Stoke(**options)
-        running.append(daemon)
-        daemon.__enter__()
-        return daemon
-
-    yield make
-    for daemon in reversed(running):
-        daemon.__exit__(None, None, None)
+        yield make
 
 
 @pytest.fixture

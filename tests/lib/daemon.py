@@ -21,6 +21,8 @@ import tempfile
 import time
 import zipfile
 
+import sanitizer
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROLE = "arn:aws:iam::000000000000:role/test"
 SLOW = float(os.environ.get("STOKE_TEST_SLOW", "1"))
@@ -85,6 +87,7 @@ class Daemon:
         self.config.write_text("".join(f"{k} = {v}\n" for k, v in (config or {}).items()))
         os.chmod(self.config, 0o644)
         self.log_path = pathlib.Path(self.dir) / "log"
+        self.reports = sanitizer.Reports(self.dir + "/reports")
         self.process = None
 
     def __enter__(self):
@@ -102,10 +105,13 @@ class Daemon:
     def start(self, wait_s=30):
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen([self.build / "stoked", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
-                                             "--config", str(self.config)], stdout=log, stderr=log)
+                                             "--config", str(self.config)], stdout=log, stderr=log,
+                                            env={**os.environ, **self.reports.environment()})
         end = time.monotonic() + wait_s * SLOW
         while time.monotonic() < end:
             if self.process.poll() is not None:
+                self.process = None
+                self.reports.check()
                 raise RuntimeError("stoked did not start:\n" + self.log()[-4000:])
             try:
                 if self.request("GET", "/_stoke/health")[0] == 200:
@@ -116,6 +122,7 @@ class Daemon:
         raise RuntimeError("stoked did not answer:\n" + self.log()[-4000:])
 
     def stop(self, wait_s=30):
+        """Ends it, which it must do well: a status other than 0 (of its own making) or a sanitizer's report is an error."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -124,6 +131,9 @@ class Daemon:
                 self.process.kill()
                 self.process.wait()
                 raise RuntimeError(f"stoked did not end within {wait_s} s:\n" + self.log()[-4000:])
+        self.reports.check()
+        if self.process and self.process.returncode not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"stoked ended with {self.process.returncode}:\n" + self.log()[-4000:])
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -181,8 +191,8 @@ class Leftovers:
                 continue
             if self.data in name:
                 loops.add(name)
-        groups = {str(p) for depth in ("*", "*/*", "*/*/*", "*/*/*/*") for p in pathlib.Path("/sys/fs/cgroup").glob(depth)
-                  if p.is_dir() and (p.name == self.group or f"/{self.group}/" in str(p))}
+        groups = {path for path, _, _ in os.walk("/sys/fs/cgroup")  # which passes over what goes while it looks
+                  if f"/{self.group}/" in path + "/"}
         alive = set()
         for pid in processes():
             try:

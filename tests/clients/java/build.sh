@@ -3,7 +3,7 @@
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 for tool in java javac mvn; do
-    command -v $tool >/dev/null || { echo "missing: $tool"; exit 77; }
+    command -v $tool >/dev/null || { echo "needs Java: no $tool"; exit 77; }
 done
 cd "$(dirname "$0")"
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/java-$(cksum <pom.xml | cut -d' ' -f1)

@@ -3,8 +3,8 @@
 set -eu
 out=$1
 here=$(cd "$(dirname "$0")" && pwd)
-for tool in node npm g++ cmake make autoreconf python3; do
-    command -v $tool >/dev/null || { echo "missing: $tool"; exit 77; }
+for tool in node npm g++ cmake make autoreconf libtoolize python3; do
+    command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }
 done
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/nodejs-$(cat "$here/package-lock.json" "$0" | cksum | cut -d' ' -f1)-$(node -p process.versions.modules)
 if [ ! -f "$cache/done" ]; then

@@ -3,8 +3,8 @@
 set -eu
 out=$1
 here=$(cd "$(dirname "$0")" && pwd)
-for tool in python3 g++ cmake make; do
-    command -v $tool >/dev/null || { echo "missing: $tool"; exit 77; }
+for tool in python3 g++ cmake make autoreconf libtoolize; do
+    command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }
 done
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/python-$(cat "$here/requirements.txt" "$0" | cksum | cut -d' ' -f1)-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ ! -f "$cache/done" ]; then

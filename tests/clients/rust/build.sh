@@ -4,7 +4,7 @@
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd)
 version=$(cargo --version 2>/dev/null | cut -d' ' -f2)
-[ "$(printf '%s\n' 1.84 "$version" | sort -V | head -1)" = 1.84 ] || { echo "missing: cargo 1.84 or newer (found: ${version:-none})"; exit 77; }
+[ "$(printf '%s\n' 1.84 "$version" | sort -V | head -1)" = 1.84 ] || { echo "needs Rust 1.84 or newer (found: ${version:-none})"; exit 77; }
 cd "$(dirname "$0")"
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/rust
 mkdir -p "$cache/src"
