@@ -199,6 +199,26 @@ static bool log_page_parse(struct log_page *page, struct http_slice query, const
     return true;
 }
 
+static void log_page_fail(struct log_page *page, const struct err *err)
+{
+    static const struct {
+        enum err_kind kind;
+        int status;
+        const char *code;
+    } refusals[] = {{ERR_INVALID, 400, "ValidationException"},
+                    {ERR_DENIED, 403, "AccessDeniedException"},
+                    {ERR_NOT_FOUND, 404, "ResourceNotFoundException"}};
+    int status = 500;
+    const char *code = "ServiceException";
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+        if (refusals[i].kind == err->kind) {
+            status = refusals[i].status;
+            code = refusals[i].code;
+        }
+    front_door_fail(page->req, status, code, "%s", err->msg);
+    log_page_free(page);
+}
+
 static void get_logs(struct api *api, struct http_req *req, const struct aws_call *who)
 {
     struct log_page *page = calloc(1, sizeof(*page));
@@ -211,34 +231,21 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
     page->req = req;
     page->events = cJSON_CreateArray();
     loop_timer_init(&page->timer, log_page_due, page);
-    if (!log_page_parse(page, http_req_query(req), who, &wait_s, &err)) {
-        front_door_fail(req, err.kind == ERR_DENIED ? 403 : err.kind == ERR_NOT_FOUND ? 404 : 400,
-                        err.kind == ERR_DENIED      ? "AccessDeniedException"
-                        : err.kind == ERR_NOT_FOUND ? "ResourceNotFoundException"
-                                                    : "ValidationException",
-                        "%s", err.msg);
-        log_page_free(page);
-        return;
-    }
-    if (log_page_read(page, &err) < 0) {
-        front_door_fail(req, 500, "ServiceException", "%s", err.msg);
-        log_page_free(page);
+    if (!log_page_parse(page, http_req_query(req), who, &wait_s, &err) || log_page_read(page, &err) < 0) {
+        log_page_fail(page, &err);
         return;
     }
     bool empty = cJSON_GetArraySize(page->events) == 0;
     if (empty && registry_find(api->options.registry, &page->name, &record, &err) < 0) {
-        front_door_fail(req, 404, "ResourceNotFoundException", "%s", err.msg);
-        log_page_free(page);
+        log_page_fail(page, &err);
         return;
     }
     if (!empty || wait_s == 0) {
         log_page_answer(page);
         return;
     }
-    if (log_page_wait(page, wait_s, &err) < 0) {
-        front_door_fail(req, 500, "ServiceException", "%s", err.msg);
-        log_page_free(page);
-    }
+    if (log_page_wait(page, wait_s, &err) < 0)
+        log_page_fail(page, &err);
 }
 
 /* ---- functions and runtimes ---- */

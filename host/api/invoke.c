@@ -208,7 +208,7 @@ static bool acceptable(struct api_call *call)
     static const char *const unavailable[] = {"DurableExecutionName", "TenantId"};
     const char *type = json_str(call->aws.input, "InvocationType");
     if (call->aws.payload.n > PAYLOAD_BYTES_MAX) {
-        call_fail(call, "RequestTooLargeException", "Request must be smaller than %u bytes for the InvokeFunction operation",
+        call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %u bytes for the InvokeFunction operation",
                   PAYLOAD_BYTES_MAX);
         return false;
     }

@@ -275,7 +275,7 @@ def test_invoke_refusals(client, made):
     assert bad["Error"]["Message"].startswith("Could not parse request body into json: ")
     refused("InvalidRequestContentException", client.invoke, FunctionName=made, ClientContext="e30x", Payload=b"{}")
     refused("NotImplemented", client.invoke, FunctionName=made, InvocationType="Event")
-    large = refused("RequestTooLargeException", client.invoke, FunctionName=made, Payload=b'"' + b"x" * 6291456 + b'"')
+    large = refused("RequestEntityTooLargeException", client.invoke, FunctionName=made, Payload=b'"' + b"x" * 6291456 + b'"')
     assert large["ResponseMetadata"]["HTTPStatusCode"] == 413
     assert large["Error"]["Message"] == "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
     assert client.invoke(FunctionName=made, InvocationType="DryRun")["StatusCode"] == 204
