@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 
 #define LOCK_NAME "lock"
+#define SWEEP_US_MAX (20 * 1000000) /* longer than a monitor takes to end what it kept */
+#define LOCK_PAUSE_US 20000
 
 /* mkdir -p: parents as the umask has them, the last one 0700. */
 static int make_path(const char *path, struct err *err)
@@ -118,21 +122,43 @@ static int check_reach(const char *path, const struct identity *identity, struct
     return r;
 }
 
-static int lock(struct data_dir *dir, const struct identity *identity, struct err *err)
+/* The pid that the holder of the lock wrote into it; 0: none. */
+static pid_t holder(const struct data_dir *dir)
 {
     char text[32] = "";
+    int64_t pid = 0;
+    ssize_t n = pread(dir->lock_fd, text, sizeof(text) - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return str_to_i64(text, 1, INT_MAX, &pid) ? (pid_t)pid : 0;
+}
+
+/* The monitor shares the lock: after a stoked that was killed it is held until all of its sandboxes are gone, and we wait. */
+static int take_lock(const struct data_dir *dir, struct err *err)
+{
+    int64_t deadline_us = clock_mono_us() + SWEEP_US_MAX;
+    while (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return err_errno(err, "locking %s/%s", dir->path, LOCK_NAME);
+        pid_t pid = holder(dir);
+        if (pid != 0 && (kill(pid, 0) == 0 || errno != ESRCH))
+            return err_set(err, ERR_CONFLICT, "another stoked (pid %d) is using the data directory %s", pid, dir->path);
+        if (clock_mono_us() > deadline_us)
+            return err_set(err, ERR_CONFLICT, "what is left of a stoked that ended is still using the data directory %s", dir->path);
+        usleep(LOCK_PAUSE_US);
+    }
+    return 0;
+}
+
+static int lock(struct data_dir *dir, const struct identity *identity, struct err *err)
+{
+    char text[32];
     dir->lock_fd = openat(dir->fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (dir->lock_fd < 0)
         return err_errno(err, "%s/%s", dir->path, LOCK_NAME);
-    if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return err_errno(err, "locking %s/%s", dir->path, LOCK_NAME);
-        ssize_t n = pread(dir->lock_fd, text, sizeof(text) - 1, 0);
-        text[n > 0 ? n : 0] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        return err_set(err, ERR_CONFLICT, "another stoked (pid %s) is using the data directory %s",
-                       *text != '\0' ? text : "unknown", dir->path);
-    }
+    int r = take_lock(dir, err);
+    if (r < 0)
+        return r;
     if (identity->from_root && fchown(dir->lock_fd, identity->uid, identity->gid) < 0)
         return err_errno(err, "%s/%s", dir->path, LOCK_NAME);
     int n = snprintf(text, sizeof(text), "%d\n", getpid());

@@ -178,6 +178,7 @@ static void child(struct monitor *monitor, int sock)
     close(monitor->alive[1]);
     close(monitor->signals);
     close(MONITOR_SOCKET_FD);
+    close(MONITOR_LOCK_FD);
     monitor->spawner.alive = monitor->alive[0];
     monitor->spawner.sock = sock;
     spawner_run(&monitor->spawner);

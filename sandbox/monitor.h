@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #define MONITOR_SOCKET_FD 3 /* SEQPACKET to stoked; its end is the monitor's end */
+#define MONITOR_LOCK_FD 4   /* the lock on the data directory, shared with stoked: held until everything is swept; may be missing */
 
 /* monitor -> stoked: one byte, with one descriptor or a text. */
 enum monitor_said {

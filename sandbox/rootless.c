@@ -134,7 +134,8 @@ static int start_again(char kind, struct err *err)
         return rc;
     for (char *p = text; p < text + len && n < ARGS_MAX; p += strlen(p) + 1)
         argv[n++] = p;
-    if (setenv(MARK, kind == 'r' ? "range" : "single", 1) < 0 || fcntl(MONITOR_SOCKET_FD, F_SETFD, 0) < 0)
+    if (setenv(MARK, kind == 'r' ? "range" : "single", 1) < 0 || fcntl(MONITOR_SOCKET_FD, F_SETFD, 0) < 0 ||
+        (fcntl(MONITOR_LOCK_FD, F_SETFD, 0) < 0 && errno != EBADF))
         return err_errno(err, "starting again");
     execv("/proc/self/exe", argv);
     return err_errno(err, "starting again in a user namespace");

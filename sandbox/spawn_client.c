@@ -86,10 +86,15 @@ static void on_control(void *arg, uint32_t epoll_events)
     monitor_is_gone(client);
 }
 
-/* The monitor gets its socket as descriptor MONITOR_SOCKET_FD, a session of its own (no terminal's signals), and of the
+/* The monitor gets its socket as descriptor MONITOR_SOCKET_FD, the lock as MONITOR_LOCK_FD, a session of its own (no terminal's signals), and of the
  * environment only what finding programs and the sanitizers take. */
-static int start_monitor(const struct spawn_options *options, int sock, pid_t *ret_pid, struct err *err)
+static int start_monitor(const struct spawn_options *options, int own_sock, pid_t *ret_pid, struct err *err)
 {
+    /* out of the way of the numbers they are to get */
+    CLEANUP(fd_closep) int sock = fcntl(own_sock, F_DUPFD_CLOEXEC, MONITOR_LOCK_FD + 1);
+    CLEANUP(fd_closep) int lock = options->lock_fd > 0 ? fcntl(options->lock_fd, F_DUPFD_CLOEXEC, MONITOR_LOCK_FD + 1) : -1;
+    if (sock < 0 || (options->lock_fd > 0 && lock < 0))
+        return err_errno(err, "duplicating the monitor's descriptors");
     char base[16];
     snprintf(base, sizeof base, "%u", options->uid_base);
     const char *argv[] = {"stoke-spawner", "monitor",   "--data", options->data_dir, "--cgroup", options->cgroup_name,
@@ -108,6 +113,8 @@ static int start_monitor(const struct spawn_options *options, int sock, pid_t *r
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_adddup2(&actions, sock, MONITOR_SOCKET_FD);
+    if (lock >= 0)
+        posix_spawn_file_actions_adddup2(&actions, lock, MONITOR_LOCK_FD);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);

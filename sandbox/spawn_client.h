@@ -18,6 +18,7 @@ struct spawn_options {
     const char *data_dir;     /* absolute; trees/ lies below it, the spawner keeps its own things in data_dir/sandbox */
     const char *cgroup_name;  /* unique per daemon, e.g. "stoke-4566" */
     uint32_t uid_base;        /* 0: choose a free range of unique uids by itself */
+    int lock_fd;              /* the lock on data_dir, which the monitor shares until it has swept everything; 0: none */
 };
 
 struct spawn_events {

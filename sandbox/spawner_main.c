@@ -1,5 +1,6 @@
 /* stoke-spawner: the privileged program. `monitor` is its only mode that somebody can start; the spawner itself is a clone of
  * the monitor and the first processes of rooms are clones of the spawner. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +44,8 @@ int main(int argc, char **argv)
         return usage();
     if (fstat(MONITOR_SOCKET_FD, &st) < 0 || !S_ISSOCK(st.st_mode))
         return usage();
-    if (fcntl(MONITOR_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 || close_range(MONITOR_SOCKET_FD + 1, ~0U, 0) < 0)
+    if (fcntl(MONITOR_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0 || close_range(MONITOR_LOCK_FD + 1, ~0U, 0) < 0 ||
+        (fcntl(MONITOR_LOCK_FD, F_SETFD, FD_CLOEXEC) < 0 && errno != EBADF))
         return 1;
     return monitor_run(&options);
 }

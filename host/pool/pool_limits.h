@@ -18,4 +18,5 @@
 #define ZYGOTE_START_US (20 * 1000 * 1000)
 #define ZYGOTE_BACKOFF_MIN_US (100 * 1000)
 #define ZYGOTE_BACKOFF_MAX_US (5 * 1000 * 1000)
+#define ZYGOTE_STEADY_US (10 * 1000 * 1000)           /* one that was up so long had a good start: its end is news, no repetition */
 #define ZYGOTE_TRIES 3                             /* failed starts until waiting visits hear of it */

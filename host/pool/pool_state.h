@@ -107,6 +107,7 @@ struct zygote {
     uint32_t id, next_id; /* next_id: the successor that is starting, or 0 */
     struct loop_timer timer; /* start deadline, or back-off */
     int64_t started_us, used_us, backoff_us;
+    int64_t successor_after_us; /* no other successor before: the last one did not come up */
     unsigned rooms_made, failures;
     unsigned making;   /* ROOM_MAKEs on the way */
     bool starved;      /* the budget refused a worker for its visits */

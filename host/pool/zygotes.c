@@ -1,5 +1,6 @@
 /* Zygotes: one per interpreter and account, started on demand, replaced regularly (its workers share one address space layout
- * and hash seed), restarted with a back-off when they die.
+ * and hash seed), restarted with a back-off when they die. Coming up is no success yet: one that ends again and again
+ * right after it must not be started in a circle.
  *
  *             ZYGOTE_START              ZYGOTE_UP
  *   DOWN ──────────────────▶ STARTING ───────────▶ UP ──▶ a successor starts beside it; its UP makes it the one in use
@@ -74,20 +75,27 @@ static int send_start(struct zygote *zygote, uint32_t *ret_id, struct err *err)
     return rc;
 }
 
+/* Not at once again, and later each time; one that was up for a while starts the count anew. */
+static int64_t back_off(struct zygote *zygote)
+{
+    int64_t pause_us = zygote->backoff_us;
+    zygote->backoff_us = pause_us * 2 < ZYGOTE_BACKOFF_MAX_US ? pause_us * 2 : ZYGOTE_BACKOFF_MAX_US;
+    return clock_mono_us() + pause_us;
+}
+
 static void start(struct zygote *zygote)
 {
     struct pool *pool = zygote->pool;
     struct err err;
     if (!pool->spawner_up || pool->draining)
         return; /* zygotes_up() comes back to it */
-    int64_t now = clock_mono_us();
     if (send_start(zygote, &zygote->id, &err) < 0) {
         log_warn("zygote.start_failed", "interpreter=%s error=%s", zygote->spec.interpreter, err.msg);
-        loop_timer_set(pool->loop, &zygote->timer, now + zygote->backoff_us);
+        loop_timer_set(pool->loop, &zygote->timer, back_off(zygote));
         return;
     }
     zygote->state = ZYGOTE_STARTING;
-    loop_timer_set(pool->loop, &zygote->timer, now + ZYGOTE_START_US);
+    loop_timer_set(pool->loop, &zygote->timer, clock_mono_us() + ZYGOTE_START_US);
 }
 
 void zygote_use(struct zygote *zygote)
@@ -106,6 +114,10 @@ static bool wanted(const struct zygote *zygote, int64_t now)
 static void went_down(struct zygote *zygote, const char *why)
 {
     struct pool *pool = zygote->pool;
+    if (zygote->state == ZYGOTE_UP && clock_mono_us() - zygote->started_us >= ZYGOTE_STEADY_US) {
+        zygote->failures = 0;
+        zygote->backoff_us = ZYGOTE_BACKOFF_MIN_US;
+    }
     zygote->state = ZYGOTE_DOWN;
     zygote->id = 0;
     zygote->failures++;
@@ -120,8 +132,7 @@ static void went_down(struct zygote *zygote, const char *why)
     }
     if (zygote->failures >= ZYGOTE_TRIES)
         waiters_fail_all(&zygote->waiters, POOL_NO_SPAWNER, why);
-    loop_timer_set(pool->loop, &zygote->timer, clock_mono_us() + zygote->backoff_us);
-    zygote->backoff_us = zygote->backoff_us * 2 < ZYGOTE_BACKOFF_MAX_US ? zygote->backoff_us * 2 : ZYGOTE_BACKOFF_MAX_US;
+    loop_timer_set(pool->loop, &zygote->timer, back_off(zygote));
 }
 
 static void on_timer(void *arg)
@@ -145,8 +156,6 @@ static void came_up(struct zygote *zygote, uint32_t id)
     zygote->state = ZYGOTE_UP;
     zygote->started_us = clock_mono_us();
     zygote->rooms_made = 0;
-    zygote->failures = 0;
-    zygote->backoff_us = ZYGOTE_BACKOFF_MIN_US;
     loop_timer_cancel(zygote->pool->loop, &zygote->timer);
     log_info("zygote.up", "account=%s interpreter=%s zygote=%u", zygote->spec.account,
              zygote->spec.interpreter[0] ? zygote->spec.interpreter : "native", id);
@@ -166,7 +175,8 @@ bool zygotes_message(struct pool *pool, const struct spawn_msg *msg)
         if (msg->op == SPAWN_ZYGOTE_UP) {
             came_up(zygote, msg->room_id);
         } else if (msg->room_id == zygote->next_id) {
-            zygote->next_id = 0; /* the old one serves on; tried again next round */
+            zygote->next_id = 0; /* the old one serves on */
+            zygote->successor_after_us = back_off(zygote);
             log_warn("zygote.successor_down", "interpreter=%s why=%s", zygote->spec.interpreter, why);
         } else {
             went_down(zygote, why);
@@ -231,7 +241,7 @@ void zygotes_tick(struct pool *pool, int64_t now)
         bool old = zygote->rooms_made >= pool->options.zygote_workers_max ||
                    now - zygote->started_us > pool->options.zygote_ms_max * 1000;
         struct err err;
-        if (old && zygote->next_id == 0 && send_start(zygote, &zygote->next_id, &err) < 0)
+        if (old && zygote->next_id == 0 && now >= zygote->successor_after_us && send_start(zygote, &zygote->next_id, &err) < 0)
             log_warn("zygote.start_failed", "interpreter=%s error=%s", zygote->spec.interpreter, err.msg);
     }
     pool_refill_soon(pool);

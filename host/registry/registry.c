@@ -25,7 +25,7 @@ int registry_open(const struct registry_options *options, struct registry **ret_
     int r = registry_load(registry, err);
     if (r < 0) {
         registry_close(registry);
-        return r;
+        return err_wrap(err, "%s", options->db_path);
     }
     *ret_registry = registry;
     return 0;

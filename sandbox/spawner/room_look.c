@@ -67,8 +67,11 @@ static void on_oom(void *arg, uint32_t events)
         return;
     if (room->oom_kills == before)
         room->oom_kills++;
-    if ((room->state == ROOM_LIVE || room->state == ROOM_BLANK) && sandbox_run_clear(room, &err) < 0)
+    if (room->state != ROOM_LIVE && room->state != ROOM_BLANK)
+        return;
+    if (sandbox_run_clear(room, &err) < 0)
         log_warn("room.oom", "room=%u error=\"%s\"", room->id, err.msg);
+    room_limit(room, 0); /* giving back its memory is no work of the function's */
 }
 
 int room_watch_oom(struct room *room, struct err *err)

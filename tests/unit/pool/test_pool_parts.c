@@ -1,4 +1,4 @@
-/* What of the pool stands alone: the memory budget and the environment of a function. */
+/* What of the pool stands alone: the memory budget, the environment of a function, a zygote that keeps ending. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,4 +107,23 @@ static void test_env(void)
     function_version_unref(v);
 }
 
-TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_learn), TEST(test_env))
+/* Later each time, not in a circle. */
+static void test_zygote_flaps(void)
+{
+    struct pool_stats stats;
+    fake_open(&(struct pool_options){.blanks_off = true});
+    struct function_version *version = fake_version("f");
+    pool_prepare(fake.pool, version);
+    for (int i = 0; i < 150; i++) {
+        fake_run(10);
+        pool_get_stats(fake.pool, &stats);
+        if (stats.zygotes_up)
+            fake_message(&(struct spawn_msg){.op = SPAWN_ZYGOTE_DOWN, .room_id = fake_last(SPAWN_ZYGOTE_START)->room_id});
+    }
+    size_t starts = fake_count(SPAWN_ZYGOTE_START); /* at 0, 0.1, 0.3, 0.7 and 1.5 s, when the host is idle */
+    CU_ASSERT(starts >= 2 && starts <= 5);
+    function_version_unref(version);
+    fake_close();
+}
+
+TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_learn), TEST(test_env), TEST(test_zygote_flaps))

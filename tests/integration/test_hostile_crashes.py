@@ -1,0 +1,365 @@
+"""kill -9 and SIGSTOP of every process of ours while functions are made, changed, deleted and invoked; a disk that fills; data that was
+damaged. What was acknowledged is there afterwards, errors have names, nothing is left behind."""
+import base64
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from attack import creation, health, honest_answers, make_honest, until
+from daemon import Leftovers, archive, descendants, processes
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: kills privileged processes and mounts file systems")
+
+FUNCTIONS = "/2015-03-31/functions"
+CODE = "import time, os\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n    return event.get('n')\n"
+
+
+def family(stoke):
+    """(monitor, spawner)"""
+    table = processes()
+    monitor = next(p for p, (parent, name) in table.items() if parent == stoke.process.pid and name == "stoke-spawner")
+    return monitor, next(p for p, (parent, _) in table.items() if parent == monitor)
+
+
+def started_again(stoke, wait_s=30):
+    stoke.process.wait(wait_s)
+    stoke.start()
+
+
+@pytest.fixture
+def own(make_stoke):
+    stoke = make_stoke()
+    leftovers = Leftovers(stoke)
+    leftovers.before = {kind: set() for kind in leftovers.before}
+    make_honest(stoke)
+    yield stoke
+    stoke.stop()
+    assert not leftovers.check()
+
+
+def in_background(call, *args, **more):
+    """A call under which connections may break."""
+    def run():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            call(*args, **more)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+# ---- the lock on the data directory
+
+def test_restart_at_once_after_kill(own):
+    """The next start on the same data waits for what the killed one left, and finds everything."""
+    for _ in range(5):
+        threads = [in_background(own.invoke, "honest", {"n": i}) for i in range(8)]
+        time.sleep(0.1)
+        before = family(own)
+        own.process.kill()
+        own.process.wait()
+        own.start()
+        table = processes()
+        assert not [p for p in before if p in table and table[p][1] == "stoke-spawner"], "two monitors on the same data"
+        honest_answers(own)
+        [t.join(30) for t in threads]
+
+
+def test_lock_is_held_while_the_monitor_ends(own):
+    """A monitor that cannot go on keeps the lock of a stoked that is dead: nobody starts beside its sandboxes."""
+    monitor, _ = family(own)
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        own.process.kill()
+        own.process.wait()
+        second = subprocess.Popen([own.build / "stoked", "--listen", f"127.0.0.1:{own.port}", "--data", own.data], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(1.5)
+    finally:
+        os.kill(monitor, signal.SIGCONT)
+    try:
+        while "stoke ready" not in (line := second.stdout.readline()):
+            assert line, "the second did not start"
+        honest_answers(own)
+    finally:
+        second.terminate()
+        assert second.wait(30) == 0
+    own.start()
+
+
+# ---- kill -9
+
+@pytest.mark.parametrize("victim", ["spawner", "monitor", "stoked"])
+@pytest.mark.parametrize("moment", ["create", "update", "delete", "invoke"])
+def test_kill_while(own, victim, moment):
+    zipped = base64.b64encode(archive({"app.py": CODE, "weight": os.urandom(3 << 20)})).decode()
+    for i in range(3):
+        own.request("POST", FUNCTIONS, creation(f"f{i}", zipped))
+    acknowledged = {}
+
+    def busy(i):
+        for n in range(20):
+            if moment == "create":
+                status = own.request("POST", FUNCTIONS, creation(f"new-{i}-{n}", zipped))[0]
+                acknowledged[f"new-{i}-{n}"] = status == 201
+            elif moment == "update":
+                own.request("PUT", f"{FUNCTIONS}/f{i}/configuration", {"Timeout": 3 + n})
+                own.request("PUT", f"{FUNCTIONS}/f{i}/code", {"ZipFile": base64.b64encode(archive({"app.py": CODE + f"# {n}\n"})).decode()})
+            elif moment == "delete":
+                own.request("DELETE", f"{FUNCTIONS}/f{i}")
+                own.request("POST", FUNCTIONS, creation(f"f{i}", zipped))
+            else:
+                own.invoke(f"f{i}", {"n": n, "s": 0.05})
+
+    threads = [in_background(busy, i) for i in range(3)]
+    time.sleep(0.25)
+    monitor, spawner = family(own)
+    os.kill({"spawner": spawner, "monitor": monitor, "stoked": own.process.pid}[victim], signal.SIGKILL)
+    if victim == "spawner":
+        until(lambda: health(own)["ready"], 5, "a new spawner")
+        assert own.process.poll() is None
+    else:
+        started_again(own)
+    [t.join(60) for t in threads]
+    pages = own.client().get_paginator("list_functions").paginate()
+    listed = {f["FunctionName"] for page in pages for f in page["Functions"]}
+    assert {n for n, there in acknowledged.items() if there} <= listed
+    for function in sorted(listed):
+        status, headers, body = own.invoke(function, {"n": 7})
+        assert status == 200 and "x-amz-function-error" not in headers, (function, status, body)
+    honest_answers(own)
+    assert os.listdir(own.data + "/incoming") == []
+
+
+def test_kill_of_a_worker(own):
+    own.create("sleeper", "python3.11", "app.handler", {"app.py": CODE}, Timeout=20)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(own.invoke("sleeper", {"s": 15})))
+    thread.start()
+    time.sleep(0.7)
+    _, spawner = family(own)
+    busy = max((p for p, _ in descendants(spawner)), key=lambda p: os.path.getmtime(f"/proc/{p}"))
+    # the worker that sleeps: the one whose room holds /var/task
+    for pid, _ in descendants(spawner):
+        try:
+            if "/var/task" in pathlib.Path(f"/proc/{pid}/mountinfo").read_text() and os.readlink(f"/proc/{pid}/cwd") == "/var/task":
+                busy = pid
+        except OSError:
+            continue
+    os.kill(busy, signal.SIGKILL)
+    thread.join(20)
+    status, headers, body = answers[0]
+    assert (status, headers["x-amz-function-error"]) == (200, "Unhandled")
+    assert json.loads(body)["errorType"] == "Runtime.ExitError" and "signal: killed" in json.loads(body)["errorMessage"]
+    assert own.invoke("sleeper", {"n": 1})[2] == b"1"
+
+
+def test_spawner_that_does_not_answer(own):
+    """SIGSTOP of the spawner: warm functions go on, others fail by name within a bound, and all is well after SIGCONT."""
+    own.create("other", "python3.11", "app.handler", {"app.py": CODE}, Timeout=3)
+    _, spawner = family(own)
+    os.kill(spawner, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        outcomes = []
+        threads = [threading.Thread(target=lambda: outcomes.append(own.invoke("other", {"n": 1}))) for _ in range(8)]
+        [t.start() for t in threads]
+        [t.join(60) for t in threads]
+        assert len(outcomes) == 8 and time.monotonic() - started < 50
+        for status, headers, body in outcomes:
+            assert status in (200, 429, 500, 503), (status, body)
+        assert own.request("GET", "/_stoke/health")[0] == 200
+    finally:
+        os.kill(spawner, signal.SIGCONT)
+    until(lambda: own.invoke("other", {"n": 5})[2] == b"5", 30, "an answer")
+    honest_answers(own)
+
+
+# ---- a disk that is full
+
+@pytest.fixture
+def small(make_stoke, tmp_path):
+    """A stoked whose data lies on a file system of 24 MB."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            os.chmod(parent, 0o755)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", disk], check=True)
+    stoke = make_stoke(data=str(disk / "data"))
+    make_honest(stoke)
+    yield stoke, disk
+    stoke.stop()
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def fill(disk):
+    with open(disk / "ballast", "wb") as ballast:
+        try:
+            while True:
+                ballast.write(bytes(65536))
+                ballast.flush()
+        except OSError:
+            pass
+
+
+def test_full_disk_while_invoking(small):
+    stoke, disk = small
+    stoke.create("noisy", "python3.11", "app.handler", {"app.py": "def handler(e, c):\n    print('x' * 200000)\n    return 'ok'\n"})
+    honest_answers(stoke)
+    fill(disk)
+    for _ in range(5):
+        honest_answers(stoke)
+        status, headers, body = stoke.invoke("noisy", {})
+        assert status == 200 and body == b'"ok"'
+    status, headers, body = stoke.request("POST", FUNCTIONS, creation("late", base64.b64encode(archive({"app.py": os.urandom(500_000)})).decode()))
+    assert (status, headers["x-amzn-errortype"]) == (500, "ServiceException") and b"No space left on device" in body
+    status, headers, body = stoke.request("PUT", f"{FUNCTIONS}/honest/configuration", {"Timeout": 9, "Description": "d" * 200})
+    assert status in (200, 500), body
+    status, headers, body = stoke.request("GET", "/_stoke/logs?function=noisy")
+    assert status == 200
+    os.unlink(disk / "ballast")
+    honest_answers(stoke)
+    assert stoke.request("POST", FUNCTIONS, creation("late", base64.b64encode(archive({"app.py": CODE})).decode()))[0] == 201
+    stoke.wait_active("late")
+    assert stoke.invoke("late", {"n": 3})[2] == b"3"
+    assert b"xxx" in stoke.request("GET", "/_stoke/logs?function=noisy&limit=5")[2] or stoke.invoke("noisy", {})[0] == 200
+
+
+def test_restart_on_a_full_disk(small):
+    stoke, disk = small
+    fill(disk)
+    stoke.process.kill()
+    stoke.process.wait()
+    try:
+        stoke.start()
+        honest_answers(stoke)
+    except RuntimeError as error:
+        assert "No space left on device" in str(error)
+    os.unlink(disk / "ballast")
+    if stoke.process.poll() is not None:
+        stoke.start()
+    honest_answers(stoke)
+
+
+# ---- damaged data
+
+def stopped(stoke):
+    stoke.create("kept", "python3.11", "app.handler", {"app.py": CODE, "data/more": "x"})
+    sha = json.loads(stoke.request("GET", f"{FUNCTIONS}/kept")[2])["Configuration"]["CodeSha256"]
+    stoke.stop()
+    return base64.b64decode(sha).hex()
+
+
+DAMAGE = {
+    "overwritten": lambda data: data.write_bytes(os.urandom(20000)),
+    "cut short": lambda data: data.write_bytes(data.read_bytes()[:5000]),
+    "a page of garbage": lambda data: data.write_bytes(data.read_bytes()[:4096] + os.urandom(4096) + data.read_bytes()[8192:]),
+    "a directory": lambda data: (data.unlink(), data.mkdir()),
+    "a newer version": lambda data: execute(data, "PRAGMA user_version = 9999"),
+    "missing tables": lambda data: execute(data, *[f"DROP TABLE {t}" for t in tables(data)]),
+}
+
+
+def tables(data):
+    db = sqlite3.connect(data)
+    names = [r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+    db.close()
+    return names
+
+
+def execute(data, *statements):
+    with contextlib.closing(sqlite3.connect(data)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_database(make_stoke, kind):
+    """It refuses to start and says which file it is; it does not begin with an empty one."""
+    stoke = make_stoke()
+    stopped(stoke)
+    whole = stoke.dir + "/whole"
+    shutil.copytree(stoke.data, whole)
+    for extra in ("stoke.db-wal", "stoke.db-shm"):
+        pathlib.Path(stoke.data, extra).unlink(missing_ok=True)
+    DAMAGE[kind](pathlib.Path(stoke.data, "stoke.db"))
+    with pytest.raises(RuntimeError, match="stoke.db"):
+        stoke.start()
+    assert stoke.process.poll() in (1, 2), "ended by a signal"
+    assert stoke.log().count("stoke ready") == 1
+    trees = os.listdir(stoke.data + "/trees")
+    assert trees, "the code of functions that cannot be read now was swept"
+
+
+def test_empty_rows_and_odd_values_in_the_database(make_stoke):
+    stoke = make_stoke()
+    stopped(stoke)
+    data = pathlib.Path(stoke.data, "stoke.db")
+    db = sqlite3.connect(data)
+    table = next(t for t in tables(data) if "function" in t)
+    columns = [c[1] for c in db.execute(f"PRAGMA table_info({table})")]
+    db.close()
+    text = [c for c in columns if c not in ("account", "region", "name", "id", "key")]
+    saved = data.read_bytes()
+    for column in text:
+        data.write_bytes(saved)
+        for extra in ("stoke.db-wal", "stoke.db-shm"):
+            pathlib.Path(stoke.data, extra).unlink(missing_ok=True)
+        try:
+            execute(data, f"UPDATE {table} SET {column} = '\x01{{nonsense'")
+        except sqlite3.IntegrityError:
+            continue
+        os.chown(data, os.stat(stoke.data).st_uid, os.stat(stoke.data).st_gid)
+        try:
+            stoke.start()
+            assert stoke.request("GET", f"{FUNCTIONS}/")[0] in (200, 500), column
+            stoke.invoke("kept", {"n": 1})
+            assert stoke.process.poll() is None, column
+            stoke.stop()
+        except RuntimeError as error:
+            assert stoke.process.poll() in (1, 2), (column, str(error)[-500:])
+
+
+def test_truncated_blob_and_missing_files(make_stoke):
+    stoke = make_stoke()
+    sha = stopped(stoke)
+    blob, tree = pathlib.Path(stoke.data, "blobs", sha), pathlib.Path(stoke.data, "trees", sha)
+    os.truncate(blob, 10)
+    os.chmod(tree, 0o755)
+    (tree / "app.py").unlink()
+    stoke.start()
+    status, headers, body = stoke.invoke("kept", {"n": 1})
+    assert status == 200 and json.loads(body)["errorType"] == "Runtime.ImportModuleError", body
+    location = json.loads(stoke.request("GET", f"{FUNCTIONS}/kept")[2])["Code"]["Location"]
+    status, _, _ = stoke.request("GET", location.split(str(stoke.port), 1)[1])
+    assert status in (200, 404, 500)
+    # the same archive again makes it whole
+    zipped = archive({"app.py": CODE, "data/more": "x"})
+    status, _, body = stoke.request("PUT", f"{FUNCTIONS}/kept/code", {"ZipFile": base64.b64encode(zipped).decode()})
+    assert status == 200, body
+    stoke.stop()
+    shutil.rmtree(tree)
+    stoke.start()
+    status, headers, body = stoke.invoke("kept", {"n": 1})
+    assert (status, headers.get("x-amzn-errortype", "").split(":")[0]) != (200, ""), body
+    make_honest(stoke)
+    honest_answers(stoke)
+    stoke.stop()
+    blob.unlink(missing_ok=True)
+    stoke.start()
+    assert stoke.request("GET", f"{FUNCTIONS}/kept")[0] == 200
+    assert stoke.invoke("kept", {"n": 1})[0] in (200, 500, 502)
+    honest_answers(stoke)
