@@ -40,6 +40,7 @@ struct monitor {
     struct spawner_options spawner;
     char *own_dir, *tmp_dir, *zygote_path, *missing;
     int lock, uid_lock, signals;
+    int data_lock; /* stoked's, as it was given to us, or -1 */
     int alive[2]; /* we hold the write end; the spawner reads its end as ours */
 };
 
@@ -178,7 +179,7 @@ static void child(struct monitor *monitor, int sock)
     close(monitor->alive[1]);
     close(monitor->signals);
     close(MONITOR_SOCKET_FD);
-    close(MONITOR_LOCK_FD);
+    fd_closep(&monitor->data_lock);
     monitor->spawner.alive = monitor->alive[0];
     monitor->spawner.sock = sock;
     spawner_run(&monitor->spawner);
@@ -250,6 +251,7 @@ int monitor_run(const struct monitor_options *options)
 {
     struct monitor monitor = {.options = options, .lock = -1, .uid_lock = -1, .signals = -1, .alive = {-1, -1}};
     struct err err = {0};
+    monitor.data_lock = fcntl(MONITOR_LOCK_FD, F_GETFD) < 0 ? -1 : MONITOR_LOCK_FD;
     int rc = rootless_enter(&monitor.spawner, &err); /* does not return where it had to start this program again */
     if (rc == 0)
         rc = prepare(&monitor, &err);

@@ -205,13 +205,9 @@ def small(make_stoke, tmp_path):
 
 
 def fill(disk):
-    with open(disk / "ballast", "wb") as ballast:
-        try:
-            while True:
-                ballast.write(bytes(65536))
-                ballast.flush()
-        except OSError:
-            pass
+    with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
 
 
 def test_full_disk_while_invoking(small):
@@ -248,7 +244,7 @@ def test_restart_on_a_full_disk(small):
     except RuntimeError as error:
         assert "No space left on device" in str(error)
     os.unlink(disk / "ballast")
-    if stoke.process.poll() is not None:
+    if stoke.process is None:
         stoke.start()
     honest_answers(stoke)
 
@@ -296,9 +292,8 @@ def test_damaged_database(make_stoke, kind):
     for extra in ("stoke.db-wal", "stoke.db-shm"):
         pathlib.Path(stoke.data, extra).unlink(missing_ok=True)
     DAMAGE[kind](pathlib.Path(stoke.data, "stoke.db"))
-    with pytest.raises(RuntimeError, match="stoke.db"):
+    with pytest.raises(RuntimeError, match=r"(?s)\(status 1\).*stoke.db"):
         stoke.start()
-    assert stoke.process.poll() in (1, 2), "ended by a signal"
     assert stoke.log().count("stoke ready") == 1
     trees = os.listdir(stoke.data + "/trees")
     assert trees, "the code of functions that cannot be read now was swept"
@@ -330,7 +325,7 @@ def test_empty_rows_and_odd_values_in_the_database(make_stoke):
             assert stoke.process.poll() is None, column
             stoke.stop()
         except RuntimeError as error:
-            assert stoke.process.poll() in (1, 2), (column, str(error)[-500:])
+            assert "(status 1)" in str(error), (column, error)
 
 
 def test_truncated_blob_and_missing_files(make_stoke):

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 
-from daemon import ROLE
+from daemon import ROLE, SLOW
 
 HONEST = "def handler(event, context):\n    return {'honest': event['n']}\n"
 
@@ -56,7 +56,7 @@ def descriptors(pid):
 
 def until(condition, wait_s=15, what="it"):
     """Waits for condition() to be true; bounded."""
-    end = time.monotonic() + wait_s
+    end = time.monotonic() + wait_s * SLOW
     while not (value := condition()):
         assert time.monotonic() < end, f"{what} did not come about within {wait_s} s"
         time.sleep(0.05)
@@ -65,7 +65,7 @@ def until(condition, wait_s=15, what="it"):
 
 def raw(stoke, data, wait_s=15, shut=True):
     """Everything that the daemon answers to these bytes until it closes."""
-    with socket.create_connection(("127.0.0.1", stoke.port), timeout=wait_s) as s:
+    with socket.create_connection(("127.0.0.1", stoke.port), timeout=wait_s * SLOW) as s:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             s.sendall(data)
             if shut:

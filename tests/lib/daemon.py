@@ -110,9 +110,9 @@ class Daemon:
         end = time.monotonic() + wait_s * SLOW
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                self.process = None
+                status, self.process = self.process.returncode, None
                 self.reports.check()
-                raise RuntimeError("stoked did not start:\n" + self.log()[-4000:])
+                raise RuntimeError(f"stoked did not start (status {status}):\n" + self.log()[-4000:])
             try:
                 if self.request("GET", "/_stoke/health")[0] == 200:
                     return
