@@ -122,6 +122,24 @@ bool call_function_name(struct api_call *call, struct function_name *ret_name)
     return true;
 }
 
+static void run_again(void *arg)
+{
+    struct api_call *call = arg;
+    call->again(call);
+}
+
+bool call_waits(struct api_call *call, struct function_record *record, api_handler_fn *handler)
+{
+    call->again = handler;
+    return registry_settings_wait(record, run_again, call);
+}
+
+bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
+                            struct function_record **ret_record)
+{
+    return call_function(call, ret_name, ret_record) && !call_waits(call, *ret_record, handler);
+}
+
 bool call_function(struct api_call *call, struct function_name *ret_name, struct function_record **ret_record)
 {
     struct err err;

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "host/api/api.h"
+#include "host/registry/settings.h"
 #include "lib/aws/aws.h"
 
 struct upload;
@@ -30,6 +31,7 @@ struct api_call {
     struct aws_call aws;
     void (*left)(void *arg);                /* set by a handler that wants to know that the client left */
     void *left_arg;
+    void (*again)(struct api_call *call);   /* its handler, while the call waits for another's write */
 };
 
 typedef void api_handler_fn(struct api_call *call);
@@ -61,6 +63,12 @@ bool call_function_name(struct api_call *call, struct function_name *ret_name);
 /* The same, and the function itself. */
 bool call_function(struct api_call *call, struct function_name *ret_name, struct function_record **ret_record);
 
+/* Takes the call away from its handler while the function is being written; the handler then runs again, from its beginning. */
+bool call_waits(struct api_call *call, struct function_record *record, api_handler_fn *handler);
+/* call_function() for a handler that will write settings or tags. False: the call has failed, or waits. */
+bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
+                            struct function_record **ret_record);
+
 /* Who calls, as STS names it; malloc'd (account.c). */
 char *call_caller_arn(const struct api_call *call);
 
@@ -69,6 +77,8 @@ api_handler_fn create_function;
 api_handler_fn get_function, get_function_configuration, list_functions, list_versions_by_function;
 api_handler_fn update_function_code, update_function_configuration, delete_function;
 api_handler_fn invoke_function;
+api_handler_fn publish_version;
+api_handler_fn create_alias, update_alias, get_alias, list_aliases, delete_alias;
 api_handler_fn get_account_settings, get_caller_identity, get_policy, list_tags, get_function_code_signing_config;
 
 /* ---- function_config.c: what a client may set ---- */
@@ -82,6 +92,29 @@ bool function_config_refuse(struct api_call *call, const cJSON *input);
 /* ---- function_read.c: what AWS answers ---- */
 enum function_output { OUTPUT_WHOLE, OUTPUT_LISTED };
 cJSON *function_output(const struct function_facts *facts, bool qualified, enum function_output kind);
+/* Lambda's form of a digest. */
+void function_sha256(const char *hex, char out[SHA256_BASE64_BYTES]);
+
+/* ---- version.c ---- */
+/* The call's RevisionId, if it has one, is current. False: the call has failed. */
+bool call_check_revision(struct api_call *call, const char *current);
+
+/* ---- alias.c ---- */
+/* The names of the aliases that route to a version, ", " between them; malloc'd; NULL: none. */
+char *alias_users(struct function_record *record, const char *version);
+
+/* ---- page.c ---- */
+#define PAGE_ITEMS 50 /* Lambda returns no more in one answer */
+#define PAGE_MARKER_BYTES 512
+struct page {
+    char from[PAGE_MARKER_BYTES]; /* the name that the page begins with, or "" */
+    size_t index, max;            /* within that name; items at most */
+};
+/* Marker and MaxItems of the call. False: the call has failed. */
+bool page_begin(struct api_call *call, struct page *ret_page);
+bool page_is_full(const struct page *page, const cJSON *list);
+/* NextMarker: the first that was left out. */
+void page_end(cJSON *out, size_t index, const char *name);
 
 /* ---- function_code.c: archives in and out ---- */
 /* done runs on the loop, once; archive is NULL when err says why. */

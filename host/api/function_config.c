@@ -40,7 +40,6 @@ static const struct {
     const char *parent, *member; /* parent: "" for the input itself */
     const char *what;
 } unavailable[] = {
-    {"", "Publish", "Publish (function versions)"},
     {"", "PublishTo", "PublishTo"},
     {"", "S3Bucket", "Code from S3 (S3Bucket)"},
     {"", "S3Key", "Code from S3 (S3Key)"},

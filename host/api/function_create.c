@@ -30,7 +30,9 @@ static void created(void *arg, struct function_record *record, const struct err 
         call_fail_err(call, err);
         return;
     }
-    if (registry_describe(record, NULL, &facts, &none) < 0) {
+    if (json_bool(call->aws.input, "Publish", false)) {
+        registry_describe_at(record, registry_version_count(record) - 1, &facts);
+    } else if (registry_describe(record, NULL, &facts, &none) < 0) {
         call_fail_err(call, &none);
         return;
     }
@@ -52,7 +54,8 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
         return;
     }
     const struct function_draft draft = {
-        .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes};
+        .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
+        .publish = json_bool(creation->call->aws.input, "Publish", false)};
     registry_create_commit(creation->record, &draft, creation->tags, created, creation);
 }
 

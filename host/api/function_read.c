@@ -8,9 +8,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 
-#define PAGE_ITEMS 50 /* Lambda returns no more in one answer */
-#define MARKER_BYTES_MAX 512
-
 static void add_text(cJSON *object, const char *name, const char *text)
 {
     if (text != NULL)
@@ -22,14 +19,18 @@ static int hex_digit(char c)
     return c >= 'a' ? c - 'a' + 10 : c - '0';
 }
 
-/* Lambda's form of a digest. */
-static void add_sha256(cJSON *object, const char *name, const char *hex)
+void function_sha256(const char *hex, char out[SHA256_BASE64_BYTES])
 {
     unsigned char digest[SHA256_BYTES];
-    char text[SHA256_BASE64_BYTES];
     for (size_t i = 0; i < SHA256_BYTES; i++)
         digest[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
-    digest_base64_encode(digest, sizeof(digest), text);
+    digest_base64_encode(digest, sizeof(digest), out);
+}
+
+static void add_sha256(cJSON *object, const char *name, const char *hex)
+{
+    char text[SHA256_BASE64_BYTES];
+    function_sha256(hex, text);
     cJSON_AddStringToObject(object, name, text);
 }
 
@@ -120,59 +121,15 @@ void get_function(struct api_call *call)
     call_reply(call, out);
 }
 
-/* ---- pages: items are versions in the order of function name and version ---- */
-
-/* Where the next page begins: "INDEX NAME", as base64, which no client looks into. */
-static char *marker_make(size_t index, const char *name)
-{
-    CLEANUP(freep) char *text = str_format("%zu %s", index, name);
-    char *marker = malloc(DIGEST_BASE64_SIZE(strlen(text)));
-    if (marker == NULL)
-        abort();
-    digest_base64_encode(text, strlen(text), marker);
-    return marker;
-}
-
-static bool marker_read(const char *marker, size_t *ret_index, char name[MARKER_BYTES_MAX])
-{
-    char text[MARKER_BYTES_MAX];
-    size_t len = strlen(marker);
-    int64_t index;
-    struct err err;
-    if (len >= sizeof(text) || digest_base64_decode(marker, len, text, &len, &err) < 0)
-        return false;
-    text[len] = '\0';
-    char *space = strchr(text, ' ');
-    if (space == NULL || strlen(text) != len)
-        return false;
-    *space = '\0';
-    if (!str_to_i64(text, 0, INT32_MAX, &index))
-        return false;
-    *ret_index = (size_t)index;
-    return str_copy(name, MARKER_BYTES_MAX, space + 1);
-}
-
-/* Marker and MaxItems of the call. False: the call has failed. */
-static bool read_page(struct api_call *call, size_t *ret_index, char name[MARKER_BYTES_MAX], size_t *ret_max)
-{
-    const char *marker = json_str(call->aws.input, "Marker");
-    int64_t max = json_int(call->aws.input, "MaxItems", PAGE_ITEMS);
-    *ret_max = max > PAGE_ITEMS ? PAGE_ITEMS : (size_t)max;
-    *ret_index = 0;
-    name[0] = '\0';
-    if (marker == NULL || *marker == '\0' || marker_read(marker, ret_index, name))
-        return true;
-    call_fail(call, "InvalidParameterValueException", "The marker '%.64s' is none that Stoke gave out.", marker);
-    return false;
-}
+/* ---- lists: items are versions in the order of function name and version ---- */
 
 /* Adds versions from *index on until the page is full; false when it is. *index is then the first that was left out. */
-static bool add_versions(cJSON *list, size_t max, struct function_record *record, bool all, size_t *index)
+static bool add_versions(cJSON *list, const struct page *page, struct function_record *record, bool all, size_t *index)
 {
     size_t count = all ? registry_version_count(record) : 1;
     for (; *index < count; ++*index) {
         struct function_facts facts;
-        if ((size_t)cJSON_GetArraySize(list) >= max)
+        if (page_is_full(page, list))
             return false;
         registry_describe_at(record, *index, &facts);
         cJSON_AddItemToArray(list, function_output(&facts, all, OUTPUT_LISTED));
@@ -182,25 +139,24 @@ static bool add_versions(cJSON *list, size_t max, struct function_record *record
 
 void list_functions(struct api_call *call)
 {
-    char from[MARKER_BYTES_MAX];
-    size_t index, max;
+    struct page page;
     const char *version = json_str(call->aws.input, "FunctionVersion");
     bool all = version != NULL && str_eq(version, "ALL");
     if (json_str(call->aws.input, "MasterRegion") != NULL && !all) {
         call_fail(call, "InvalidParameterValueException", "FunctionVersion must be set to ALL if MasterRegion is specified.");
         return;
     }
-    if (!read_page(call, &index, from, &max))
+    if (!page_begin(call, &page))
         return;
+    size_t index = page.index;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "Functions");
     struct function_record **records;
-    size_t count = registry_list(call->api->options.registry, call->aws.account, call->aws.region, from, &records);
+    size_t count = registry_list(call->api->options.registry, call->aws.account, call->aws.region, page.from, &records);
     for (size_t i = 0; i < count; i++) {
-        if (i > 0 || !str_eq(registry_record_name(records[i]), from))
+        if (i > 0 || !str_eq(registry_record_name(records[i]), page.from))
             index = 0; /* the marker's own function alone begins in its middle */
-        if (!add_versions(list, max, records[i], all, &index)) {
-            CLEANUP(freep) char *marker = marker_make(index, registry_record_name(records[i]));
-            cJSON_AddStringToObject(out, "NextMarker", marker);
+        if (!add_versions(list, &page, records[i], all, &index)) {
+            page_end(out, index, registry_record_name(records[i]));
             break;
         }
     }
@@ -210,16 +166,14 @@ void list_functions(struct api_call *call)
 
 void list_versions_by_function(struct api_call *call)
 {
-    char from[MARKER_BYTES_MAX];
+    struct page page;
     struct function_name name;
     struct function_record *record;
-    size_t index, max;
-    if (!call_function(call, &name, &record) || !read_page(call, &index, from, &max))
+    if (!call_function(call, &name, &record) || !page_begin(call, &page))
         return;
+    size_t index = page.index;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "Versions");
-    if (!add_versions(list, max, record, true, &index)) {
-        CLEANUP(freep) char *marker = marker_make(index, name.name);
-        cJSON_AddStringToObject(out, "NextMarker", marker);
-    }
+    if (!add_versions(list, &page, record, true, &index))
+        page_end(out, index, name.name);
     call_reply(call, out);
 }

@@ -31,13 +31,16 @@ static void updated(void *arg, struct function_record *record, const struct err 
         call_fail_err(call, err);
         return;
     }
-    if (registry_describe(record, NULL, &facts, &none) < 0) {
+    bool publish = json_bool(call->aws.input, "Publish", false);
+    if (publish) {
+        registry_describe_at(record, registry_version_count(record) - 1, &facts);
+    } else if (registry_describe(record, NULL, &facts, &none) < 0) {
         call_fail_err(call, &none);
         return;
     }
     log_info("function.updated", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
              facts.name, facts.code_sha256, call->aws.request_id);
-    call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+    call_reply(call, function_output(&facts, publish, OUTPUT_WHOLE));
 }
 
 /* The function and what it is now; refuses a RevisionId that is not the latest. False: the call has failed. */
@@ -45,20 +48,13 @@ static bool find_latest(struct api_call *call, struct function_name *name, struc
                         struct function_facts *facts)
 {
     struct err err;
-    const char *revision = json_str(call->aws.input, "RevisionId");
     if (!call_function(call, name, record))
         return false;
     if (registry_describe(*record, NULL, facts, &err) < 0) {
         call_fail_err(call, &err);
         return false;
     }
-    if (revision != NULL && !str_eq(revision, facts->revision_id)) {
-        call_fail(call, "PreconditionFailedException",
-                  "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
-                  "retrieve the latest Revision Id");
-        return false;
-    }
-    return true;
+    return call_check_revision(call, facts->revision_id);
 }
 
 void update_function_configuration(struct api_call *call)
@@ -119,7 +115,8 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
         return;
     }
     const struct function_draft draft = {
-        .config = update->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes};
+        .config = update->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
+        .publish = json_bool(call->aws.input, "Publish", false)};
     registry_update_commit(update->record, &draft, updated, update);
 }
 
@@ -155,6 +152,13 @@ void update_function_code(struct api_call *call)
     code_put(call->api, zip, code_stored, update);
 }
 
+static void answer_deleted(struct api_call *call)
+{
+    cJSON *out = cJSON_CreateObject();
+    cJSON_AddNumberToObject(out, "StatusCode", 204);
+    call_reply(call, out);
+}
+
 static void deleted(void *arg, struct function_record *record, const struct err *err)
 {
     struct api_call *call = arg;
@@ -165,28 +169,42 @@ static void deleted(void *arg, struct function_record *record, const struct err 
     }
     log_info("function.deleted", "account=%s region=%s function=%s request_id=%s", call->aws.account, call->aws.region,
              json_str(call->aws.input, "FunctionName"), call->aws.request_id);
-    cJSON *out = cJSON_CreateObject();
-    cJSON_AddNumberToObject(out, "StatusCode", 204);
-    call_reply(call, out);
+    answer_deleted(call);
+}
+
+/* An alias that routes to the version keeps it. A version that is not there is gone already. */
+static void delete_version(struct api_call *call, struct function_record *record, const char *qualifier)
+{
+    struct function_facts facts;
+    struct err err;
+    int64_t number;
+    if (!str_to_i64(qualifier, 1, INT64_MAX, &number)) {
+        call_fail(call, "InvalidParameterValueException", "Deletion of aliases is not currently supported.");
+        return;
+    }
+    CLEANUP(freep) char *users = alias_users(record, qualifier);
+    if (users != NULL)
+        call_fail(call, "ResourceConflictException", "Unable to delete version because the following aliases reference it: [%s]",
+                  users);
+    else if (registry_describe(record, qualifier, &facts, &err) < 0)
+        answer_deleted(call);
+    else if (registry_delete_version(record, (uint64_t)number, deleted, call, &err) < 0)
+        call_fail_err(call, &err);
 }
 
 void delete_function(struct api_call *call)
 {
     struct function_name name;
     struct function_record *record;
-    struct function_facts facts;
     struct err err;
-    if (!call_function(call, &name, &record))
+    if (!call_function_to_write(call, delete_function, &name, &record))
         return;
     if (str_eq(name.qualifier, "$LATEST")) {
         call_fail(call, "InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function.");
         return;
     }
     if (*name.qualifier != '\0') {
-        if (registry_describe(record, name.qualifier, &facts, &err) < 0)
-            call_fail_err(call, &err);
-        else
-            call_fail_unsupported(call, "Deletion of a single version");
+        delete_version(call, record, name.qualifier);
         return;
     }
     if (registry_delete(record, deleted, call, &err) < 0)

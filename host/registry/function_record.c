@@ -8,6 +8,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/strutil.h"
+#include "lib/json/json.h"
 
 /* Which state may follow which; everything else is a bug of ours. */
 static const bool transitions[RECORD_STATES][RECORD_STATES] = {
@@ -62,6 +63,7 @@ struct function_record *record_new(struct registry *registry, const char *accoun
     (void)str_copy(record->region, sizeof(record->region), region);
     size_t len = record_key(account, region, name, record->key);
     record->name = record->key + len - strlen(name);
+    STAILQ_INIT(&record->waiting);
     HASH_ADD_KEYPTR(hh, registry->functions, record->key, len, record);
     return record;
 }
@@ -77,6 +79,8 @@ void record_free(struct function_record *record)
     for (size_t i = 0; i < record->published_count; i++)
         row_free(registry, record->published[i]);
     free(record->published);
+    record_free_settings(record);
+    record_wake_waiting(record);
     free(record->tags);
     free(record);
 }
@@ -146,23 +150,77 @@ void row_discard(struct version_row *row)
     free(row);
 }
 
-struct version_row *record_row(const struct function_record *record, const char *qualifier)
+struct version_row *record_published(const struct function_record *record, uint64_t number)
 {
-    if (qualifier == NULL || *qualifier == '\0' || str_eq(qualifier, "$LATEST"))
-        return record->latest;
-    int64_t number;
-    if (!str_to_i64(qualifier, 1, INT64_MAX, &number))
-        return NULL;
     size_t low = 0, high = record->published_count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         struct version_row *row = record->published[mid];
-        if (row->number == (uint64_t)number)
+        if (row->number == number)
             return row;
-        if (row->number < (uint64_t)number)
+        if (row->number < number)
             low = mid + 1;
         else
             high = mid;
     }
     return NULL;
+}
+
+void record_add_published(struct function_record *record, struct version_row *row)
+{
+    if (row == NULL)
+        return;
+    record->published = reallocarray(record->published, record->published_count + 1, sizeof(*record->published));
+    if (record->published == NULL)
+        abort();
+    record->published[record->published_count++] = row;
+    if (row->number > record->last_version)
+        record->last_version = row->number;
+}
+
+void record_remove_published(struct function_record *record, uint64_t number)
+{
+    for (size_t i = 0; i < record->published_count; i++) {
+        struct version_row *row = record->published[i];
+        if (row->number != number)
+            continue;
+        record->published_count--;
+        memmove(record->published + i, record->published + i + 1, (record->published_count - i) * sizeof(*record->published));
+        row_free(record->registry, row);
+        return;
+    }
+}
+
+void record_settle_published(struct function_record *record)
+{
+    for (size_t i = record->published_count; i-- > 0 && record->published[i]->settling;)
+        record->published[i]->settling = false;
+}
+
+/* AWS compares what runs; a description alone makes no new version. */
+static bool same_config(const char *a, const char *b)
+{
+    cJSON *x = NULL, *y = NULL;
+    struct err err;
+    bool same = json_parse(a, strlen(a), &x, &err) == 0 && json_parse(b, strlen(b), &y, &err) == 0;
+    cJSON_DeleteItemFromObjectCaseSensitive(x, "Description");
+    cJSON_DeleteItemFromObjectCaseSensitive(y, "Description");
+    same = same && cJSON_Compare(x, y, true);
+    cJSON_Delete(x);
+    cJSON_Delete(y);
+    return same;
+}
+
+bool row_same_as_newest(const struct function_record *record, const struct version_row *latest)
+{
+    const struct version_row *newest = record->published_count > 0 ? record->published[record->published_count - 1] : NULL;
+    return newest != NULL && str_eq(newest->code_sha256, latest->code_sha256) && same_config(newest->config, latest->config);
+}
+
+struct version_row *record_row(const struct function_record *record, const char *qualifier)
+{
+    if (qualifier == NULL || *qualifier == '\0' || str_eq(qualifier, "$LATEST"))
+        return record->latest;
+    int64_t number;
+    return str_to_i64(qualifier, 1, INT64_MAX, &number) ? record_published(record, (uint64_t)number) : NULL;
 }

@@ -13,9 +13,11 @@
  */
 #pragma once
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 #include "host/registry/functions.h"
+#include "host/registry/settings.h"
 #include "lib/base/id.h"
 #include "lib/db/db.h"
 
@@ -39,8 +41,25 @@ struct version_row {
     char code_sha256[SHA256_HEX_BYTES];
     char revision_id[ID_UUID_BYTES];
     char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
+    bool settling;                             /* published a moment ago: shown as Pending */
     struct function_version *built;            /* made on first use, so that a start only reads text; counted */
     char *config;                              /* JSON */
+};
+
+/* Where invocations of an alias go. */
+struct alias_route {
+    bool latest;      /* $LATEST; else: */
+    uint64_t version;
+    uint64_t second;  /* 0: none */
+    double second_weight;
+};
+
+struct setting {
+    UT_hash_handle hh;
+    char *value;              /* JSON */
+    struct alias_route route; /* of an alias */
+    size_t kind_len;
+    char key[];               /* "KIND QUALIFIER" */
 };
 
 struct function_record {
@@ -56,6 +75,10 @@ struct function_record {
     struct version_row *before; /* SETTLING: what invocations see */
     struct version_row **published;
     size_t published_count;
+    uint64_t last_version;      /* number of the newest that was ever published */
+    struct setting *settings;   /* by key */
+    bool writing;               /* settings or tags are on their way to the disk */
+    STAILQ_HEAD(, settings_waiter) waiting;
 };
 
 /* How many rows and built versions use an archive. */
@@ -103,12 +126,24 @@ void record_free(struct function_record *record); /* out of the hash; retires wh
 void record_set_state(struct function_record *record, enum record_state to);
 bool record_is_visible(const struct function_record *record);
 
+/* settings.c */
+void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value);
+void record_free_settings(struct function_record *record);
+void record_wake_waiting(struct function_record *record);
+const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
+int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
+
 /* Copies; counts the archive's use. */
 struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
                             uint64_t code_size);
 void row_free(struct registry *registry, struct version_row *row);
 /* A row that never became a record's, of a registry that is closed. */
 void row_discard(struct version_row *row);
+bool row_same_as_newest(const struct function_record *record, const struct version_row *latest);
+struct version_row *record_published(const struct function_record *record, uint64_t number); /* or NULL */
+void record_add_published(struct function_record *record, struct version_row *row); /* taken; NULL: nothing */
+void record_remove_published(struct function_record *record, uint64_t number);
+void record_settle_published(struct function_record *record);
 /* The row of a qualifier ("" and "$LATEST": the latest), or NULL. */
 struct version_row *record_row(const struct function_record *record, const char *qualifier);
 /* The row's version for the data plane, made on first use. Borrowed. */

@@ -36,6 +36,8 @@ struct function_draft {
     const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in */
     const char *code_sha256;         /* hexadecimal */
     uint64_t code_size;
+    bool publish;                    /* in the same commit, unless the newest version is the same */
+    const char *description;         /* of what is published; NULL: its own */
 };
 
 /* err is NULL after the commit. */
@@ -60,7 +62,16 @@ void registry_update_commit(struct function_record *record, const struct functio
 /* Gives a claim up; a function that was not created yet is gone. */
 void registry_abandon(struct function_record *record);
 
-/* Deletes the function with all versions; done's record is NULL. ERR_CONFLICT while an update is under way. */
+/* Publishes $LATEST; done sees the new version as the last of registry_describe_at(). description: NULL for $LATEST's own.
+ * Returns 1 without calling done if the newest version is the same, the description apart. ERR_CONFLICT while an update is under
+ * way. */
+int registry_publish(struct function_record *record, const char *description, registry_done_fn *done, void *arg,
+                     struct err *err) WARN_UNUSED;
+/* Deletes a published version, which must exist. */
+int registry_delete_version(struct function_record *record, uint64_t number, registry_done_fn *done, void *arg,
+                            struct err *err) WARN_UNUSED;
+/* Deletes the function with all versions and settings; done's record is NULL. ERR_CONFLICT while an update is under way. Not while
+ * settings are being written. */
 int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err) WARN_UNUSED;
 
 /* One version as AWS describes it; everything borrowed, until the next change of the function. */

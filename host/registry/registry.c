@@ -18,6 +18,9 @@ int registry_open(const struct registry_options *options, struct registry **ret_
     registry->loop = options->loop;
     registry->runtimes = options->runtimes;
     registry->runtimes_exact = options->runtimes_exact;
+    long seed;
+    id_random(&seed, sizeof(seed));
+    srand48(seed);
     if (db_open(options->db_path, registry_migrations, registry_migration_count, options->loop, &registry->db, err) < 0) {
         free(registry);
         return err_wrap(err, "opening %s", options->db_path);
@@ -120,6 +123,14 @@ int registry_find(struct registry *registry, const struct function_name *name, s
     return 0;
 }
 
+/* Where one invocation of an alias goes: by chance, as its weights say. */
+static struct version_row *route(const struct function_record *record, const struct alias_route *alias)
+{
+    if (alias->second != 0 && drand48() < alias->second_weight)
+        return record_published(record, alias->second);
+    return alias->latest ? record->latest : record_published(record, alias->version);
+}
+
 int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
                      const char *qualifier, struct function_version **ret_version, struct err *err)
 {
@@ -132,6 +143,9 @@ int registry_resolve(struct registry *registry, const char *account, const char 
     if (r < 0)
         return r;
     struct version_row *row = record_row(record, name.qualifier);
+    const struct alias_route *alias = row == NULL ? record_alias(record, name.qualifier) : NULL;
+    if (alias != NULL)
+        row = route(record, alias);
     if (row == NULL)
         return not_found(&name, name.qualifier, err);
     if (record->state == RECORD_PENDING)
@@ -189,10 +203,12 @@ static void describe(struct function_record *record, struct version_row *row, st
         if (record->state == RECORD_PENDING || record->state == RECORD_SETTLING)
             facts.revision_id = row->unsettled_revision_id;
     } else {
-        facts.state = version->state;
-        facts.state_reason = version->state_reason;
-        facts.state_reason_code = version->state_reason_code;
+        facts.state = row->settling ? "Pending" : version->state;
+        facts.state_reason = row->settling ? "The function is being created." : version->state_reason;
+        facts.state_reason_code = row->settling ? "Creating" : version->state_reason_code;
         facts.update_status = "Successful";
+        if (row->settling)
+            facts.revision_id = row->unsettled_revision_id;
     }
     *ret_facts = facts;
 }

@@ -25,6 +25,12 @@ const char *const registry_migrations[] = {
     "  revision_id TEXT NOT NULL,"
     "  modified_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (function_id, version)) STRICT, WITHOUT ROWID;",
+    /* kinds: settings.h; value is a JSON object. */
+    "CREATE TABLE function_setting ("
+    "  function_id INTEGER NOT NULL REFERENCES function (id),"
+    "  kind TEXT NOT NULL, qualifier TEXT NOT NULL,"
+    "  value TEXT NOT NULL,"
+    "  PRIMARY KEY (function_id, kind, qualifier)) STRICT, WITHOUT ROWID;",
 };
 const size_t registry_migration_count = ARRAY_LEN(registry_migrations);
 
@@ -37,7 +43,7 @@ struct by_id {
 static int load_functions(struct registry *registry, struct by_id *all, struct err *err)
 {
     struct db_stmt *stmt;
-    int r = db_read(registry->db, "SELECT id, account, region, name, tags FROM function ORDER BY id", &stmt, err);
+    int r = db_read(registry->db, "SELECT id, account, region, name, tags, last_version FROM function ORDER BY id", &stmt, err);
     if (r < 0)
         return r;
     while ((r = db_step(stmt, err)) == 1) {
@@ -48,6 +54,7 @@ static int load_functions(struct registry *registry, struct by_id *all, struct e
         }
         struct function_record *record = record_new(registry, db_col_text(stmt, 1), db_col_text(stmt, 2), name);
         record->id = db_col_i64(stmt, 0);
+        record->last_version = (uint64_t)db_col_i64(stmt, 5);
         const char *tags = db_col_text(stmt, 4);
         record->tags = tags != NULL ? strdup(tags) : NULL;
         if (all->count == all->cap) {
@@ -69,10 +76,7 @@ static void add_row(struct function_record *record, struct version_row *row)
         record->latest = row;
         return;
     }
-    record->published = reallocarray(record->published, record->published_count + 1, sizeof(*record->published));
-    if (record->published == NULL)
-        abort();
-    record->published[record->published_count++] = row;
+    record_add_published(record, row);
 }
 
 static int load_versions(struct registry *registry, struct by_id *all, struct err *err)
@@ -110,6 +114,8 @@ int registry_load(struct registry *registry, struct err *err)
     int r = load_functions(registry, &all, err);
     if (r == 0)
         r = load_versions(registry, &all, err);
+    if (r == 0)
+        r = registry_load_settings(registry, all.list, all.count, err);
     for (size_t i = 0; r == 0 && i < all.count; i++) {
         if (all.list[i]->latest == NULL) {
             r = err_set(err, ERR_CORRUPT, "function %s is stored without its $LATEST", all.list[i]->name);

@@ -16,7 +16,9 @@
 struct change {
     struct registry *registry;
     struct function_record *record;
-    struct version_row *row; /* NULL for a deletion; the record's after the commit */
+    struct version_row *row;       /* the new $LATEST, or NULL; the record's after the commit */
+    struct version_row *published; /* a new version, or NULL; the same */
+    uint64_t gone;                 /* the version to delete, 0: the function, where there are no rows */
     int64_t id;
     registry_done_fn *done;
     void *arg;
@@ -34,14 +36,46 @@ static struct change *change_new(struct function_record *record, struct version_
     return change;
 }
 
-static struct version_row *row_from_draft(struct registry *registry, const struct function_draft *draft)
+static struct version_row *row_made(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
+                                    uint64_t code_size)
 {
-    CLEANUP(freep) char *config = json_print(draft->config);
-    struct version_row *row = row_new(registry, 0, config, draft->code_sha256, draft->code_size);
+    struct version_row *row = row_new(registry, number, config, code_sha256, code_size);
     id_uuid(row->revision_id);
     id_uuid(row->unsettled_revision_id);
     row->modified_ms = clock_wall_ms();
     return row;
+}
+
+/* The next version of a function whose $LATEST has that content; NULL if the newest has it already. description: NULL for
+ * $LATEST's own. */
+static struct version_row *row_published(const struct function_record *record, const struct version_row *latest,
+                                         const char *description)
+{
+    CLEANUP(json_freep) cJSON *config = NULL;
+    struct err err;
+    if (row_same_as_newest(record, latest))
+        return NULL;
+    if (json_parse(latest->config, strlen(latest->config), &config, &err) < 0)
+        config = cJSON_CreateObject(); /* a damaged row, and a copy of it */
+    if (description != NULL) {
+        cJSON_DeleteItemFromObjectCaseSensitive(config, "Description");
+        cJSON_AddStringToObject(config, "Description", description);
+    }
+    CLEANUP(freep) char *text = json_print(config);
+    struct version_row *row = row_made(record->registry, record->last_version + 1, text, latest->code_sha256, latest->code_size);
+    row->settling = true;
+    return row;
+}
+
+static struct change *change_from_draft(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
+                                        void *arg)
+{
+    CLEANUP(freep) char *config = json_print(draft->config);
+    struct version_row *row = row_made(record->registry, 0, config, draft->code_sha256, draft->code_size);
+    struct change *change = change_new(record, row, done, arg);
+    if (draft->publish)
+        change->published = row_published(record, row, draft->description);
+    return change;
 }
 
 /* The change has taken effect: a task of its own on the loop, so that the answer leaves first. */
@@ -53,9 +87,12 @@ static void settle(void *arg)
     if (!registry_enter(change.registry))
         return;
     struct version_row *before = record->before;
-    assert(record->state == RECORD_PENDING || record->state == RECORD_SETTLING);
+    bool published_only = record->state == RECORD_CLAIMED;
     record->before = NULL;
     record_set_state(record, RECORD_READY);
+    record_settle_published(record);
+    if (published_only)
+        return;
     row_free(record->registry, before);
     struct function_version *version = row_version(record, record->latest);
     if (record->registry->active != NULL && str_eq(version->state, "Active"))
@@ -84,6 +121,35 @@ static const char insert_row[] = "INSERT OR REPLACE INTO function_version"
                                  " (function_id, version, config, code_sha256, code_size, revision_id, modified_ms)"
                                  " VALUES (?, ?, ?, ?, ?, ?, ?)";
 
+static int write_rows(struct db_conn *conn, const struct change *change, struct err *err)
+{
+    static const char newest[] = "UPDATE function SET last_version = ? WHERE id = ?";
+    struct db_stmt *stmt;
+    int r = change->row != NULL ? write_row(conn, insert_row, change->id, change->row, err) : 0;
+    if (r < 0 || change->published == NULL)
+        return r;
+    if ((r = write_row(conn, insert_row, change->id, change->published, err)) < 0 || (r = db_prepare(conn, newest, &stmt, err)) < 0)
+        return r;
+    db_bind_i64(stmt, 1, (int64_t)change->published->number);
+    db_bind_i64(stmt, 2, change->id);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    return r < 0 ? r : 0;
+}
+
+static void discard_rows(const struct change *change)
+{
+    row_discard(change->row);
+    row_discard(change->published);
+}
+
+/* The write failed: what it would have made is no more. */
+static void free_rows(const struct change *change)
+{
+    row_free(change->registry, change->row);
+    row_free(change->registry, change->published);
+}
+
 static int create_work(struct db_conn *conn, void *arg, struct err *err)
 {
     static const char sql[] = "INSERT INTO function (account, region, name, created_ms, tags) VALUES (?, ?, ?, ?, ?)";
@@ -103,7 +169,7 @@ static int create_work(struct db_conn *conn, void *arg, struct err *err)
     if (r < 0)
         return r;
     change->id = db_last_id(conn);
-    return write_row(conn, insert_row, change->id, change->row, err);
+    return write_rows(conn, change, err);
 }
 
 static void created(void *arg, const struct err *err)
@@ -113,17 +179,18 @@ static void created(void *arg, const struct err *err)
     struct registry *registry = change.registry;
     free(arg);
     if (!registry_enter(registry)) {
-        row_discard(change.row);
+        discard_rows(&change);
         return;
     }
     if (err != NULL) {
-        row_free(registry, change.row);
+        free_rows(&change);
         record_free(record);
         change.done(change.arg, NULL, err);
         return;
     }
     record->id = change.id;
     record->latest = change.row;
+    record_add_published(record, change.published);
     record_set_state(record, RECORD_PENDING);
     registry->committed++;
     change.done(change.arg, record, NULL);
@@ -146,13 +213,12 @@ void registry_create_commit(struct function_record *record, const struct functio
     assert(record->state == RECORD_RESERVED);
     if (tags != NULL && tags->child != NULL)
         record->tags = json_print(tags);
-    db_write(registry->db, create_work, created, change_new(record, row_from_draft(registry, draft), done, arg));
+    db_write(registry->db, create_work, created, change_from_draft(record, draft, done, arg));
 }
 
 static int update_work(struct db_conn *conn, void *arg, struct err *err)
 {
-    struct change *change = arg;
-    return write_row(conn, insert_row, change->id, change->row, err);
+    return write_rows(conn, arg, err);
 }
 
 static void updated(void *arg, const struct err *err)
@@ -162,18 +228,21 @@ static void updated(void *arg, const struct err *err)
     struct registry *registry = change.registry;
     free(arg);
     if (!registry_enter(registry)) {
-        row_discard(change.row);
+        discard_rows(&change);
         return;
     }
     if (err != NULL) {
-        row_free(registry, change.row);
+        free_rows(&change);
         record_set_state(record, RECORD_READY);
         change.done(change.arg, record, err);
         return;
     }
-    record->before = record->latest;
-    record->latest = change.row;
-    record_set_state(record, RECORD_SETTLING);
+    record_add_published(record, change.published);
+    if (change.row != NULL) { /* else it stays CLAIMED: $LATEST is what it was */
+        record->before = record->latest;
+        record->latest = change.row;
+        record_set_state(record, RECORD_SETTLING);
+    }
     change.done(change.arg, record, NULL);
     loop_post(registry->loop, settle, change_new(record, NULL, NULL, NULL));
 }
@@ -199,7 +268,21 @@ void registry_update_commit(struct function_record *record, const struct functio
 {
     struct registry *registry = record->registry;
     assert(record->state == RECORD_CLAIMED);
-    db_write(registry->db, update_work, updated, change_new(record, row_from_draft(registry, draft), done, arg));
+    db_write(registry->db, update_work, updated, change_from_draft(record, draft, done, arg));
+}
+
+int registry_publish(struct function_record *record, const char *description, registry_done_fn *done, void *arg, struct err *err)
+{
+    if (record->state != RECORD_READY)
+        return refuse_busy(record, err);
+    struct version_row *published = row_published(record, record->latest, description);
+    if (published == NULL)
+        return 1;
+    record_set_state(record, RECORD_CLAIMED);
+    struct change *change = change_new(record, NULL, done, arg);
+    change->published = published;
+    db_write(record->registry->db, update_work, updated, change);
+    return 0;
 }
 
 void registry_abandon(struct function_record *record)
@@ -210,11 +293,50 @@ void registry_abandon(struct function_record *record)
         record_set_state(record, RECORD_READY);
 }
 
+static int delete_version_work(struct db_conn *conn, void *arg, struct err *err)
+{
+    static const char sql[] = "DELETE FROM function_version WHERE function_id = ? AND version = ?";
+    const struct change *change = arg;
+    struct db_stmt *stmt;
+    int r = db_prepare(conn, sql, &stmt, err);
+    if (r < 0)
+        return r;
+    db_bind_i64(stmt, 1, change->id);
+    db_bind_i64(stmt, 2, (int64_t)change->gone);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    return r < 0 ? r : 0;
+}
+
+static void version_deleted(void *arg, const struct err *err)
+{
+    struct change change = *(struct change *)arg;
+    free(arg);
+    if (!registry_enter(change.registry))
+        return;
+    record_set_state(change.record, RECORD_READY);
+    if (err == NULL)
+        record_remove_published(change.record, change.gone);
+    change.done(change.arg, change.record, err);
+}
+
+int registry_delete_version(struct function_record *record, uint64_t number, registry_done_fn *done, void *arg, struct err *err)
+{
+    if (record->state != RECORD_READY)
+        return refuse_busy(record, err);
+    record_set_state(record, RECORD_CLAIMED);
+    struct change *change = change_new(record, NULL, done, arg);
+    change->gone = number;
+    db_write(record->registry->db, delete_version_work, version_deleted, change);
+    return 0;
+}
+
 static int delete_work(struct db_conn *conn, void *arg, struct err *err)
 {
     static const char versions[] = "DELETE FROM function_version WHERE function_id = ?";
+    static const char settings[] = "DELETE FROM function_setting WHERE function_id = ?";
     static const char function[] = "DELETE FROM function WHERE id = ?";
-    const char *const sql[] = {versions, function};
+    const char *const sql[] = {versions, settings, function};
     struct change *change = arg;
     for (size_t i = 0; i < ARRAY_LEN(sql); i++) {
         struct db_stmt *stmt;
@@ -236,15 +358,18 @@ static void deleted(void *arg, const struct err *err)
     free(arg);
     if (!registry_enter(change.registry))
         return;
-    if (err != NULL)
+    if (err != NULL) {
         record_set_state(change.record, RECORD_READY);
-    else
+        record_wake_waiting(change.record);
+    } else {
         record_free(change.record);
+    }
     change.done(change.arg, NULL, err);
 }
 
 int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err)
 {
+    assert(!record->writing);
     if (record->state != RECORD_READY)
         return refuse_busy(record, err);
     record_set_state(record, RECORD_DELETING);

@@ -1,0 +1,68 @@
+/* PublishVersion, and the preconditions that it shares with the updates of $LATEST. */
+#include <stdlib.h>
+
+#include "host/api/call.h"
+#include "lib/base/log.h"
+#include "lib/base/strutil.h"
+
+bool call_check_revision(struct api_call *call, const char *current)
+{
+    const char *revision = json_str(call->aws.input, "RevisionId");
+    if (revision == NULL || str_eq(revision, current))
+        return true;
+    call_fail(call, "PreconditionFailedException",
+              "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
+              "latest Revision Id");
+    return false;
+}
+
+static void published(void *arg, struct function_record *record, const struct err *err)
+{
+    struct api_call *call = arg;
+    struct function_facts facts;
+    if (err != NULL) {
+        call_fail_err(call, err);
+        return;
+    }
+    registry_describe_at(record, registry_version_count(record) - 1, &facts);
+    log_info("function.published", "account=%s region=%s function=%s version=%s request_id=%s", facts.account, facts.region,
+             facts.name, facts.version, call->aws.request_id);
+    call_reply(call, function_output(&facts, true, OUTPUT_WHOLE));
+}
+
+/* Somebody else may have deployed since the caller looked. */
+static bool check_code(struct api_call *call, const struct function_facts *latest)
+{
+    const char *wanted = json_str(call->aws.input, "CodeSha256");
+    char current[SHA256_BASE64_BYTES];
+    if (wanted == NULL || *wanted == '\0')
+        return true;
+    function_sha256(latest->code_sha256, current);
+    if (str_eq(wanted, current))
+        return true;
+    call_fail(call, "InvalidParameterValueException",
+              "CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.",
+              wanted, current);
+    return false;
+}
+
+void publish_version(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct function_facts latest;
+    struct err err;
+    if (!call_function(call, &name, &record))
+        return;
+    if (registry_describe(record, NULL, &latest, &err) < 0) {
+        call_fail_err(call, &err);
+        return;
+    }
+    if (!call_check_revision(call, latest.revision_id) || !check_code(call, &latest))
+        return;
+    int r = registry_publish(record, json_str(call->aws.input, "Description"), published, call, &err);
+    if (r < 0)
+        call_fail_err(call, &err);
+    else if (r == 1) /* nothing changed: the newest version is the answer */
+        published(call, record, NULL);
+}
