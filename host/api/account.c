@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/handlers.h"
 #include "lib/base/strutil.h"
 
 /* Lambda's own limits, in bytes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). */

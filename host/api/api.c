@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
+#include "host/api/handlers.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/strutil.h"
+
 /* The client left; the work goes on, its answer is dropped. */
 static void gone(void *arg)
 {
@@ -150,4 +152,15 @@ bool call_function(struct api_call *call, struct function_name *ret_name, struct
         return false;
     }
     return true;
+}
+
+bool call_check_revision(struct api_call *call, const char *current)
+{
+    const char *revision = json_str(call->aws.input, "RevisionId");
+    if (revision == NULL || str_eq(revision, current))
+        return true;
+    call_fail(call, "PreconditionFailedException",
+              "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
+              "latest Revision Id");
+    return false;
 }

@@ -69,71 +69,11 @@ bool call_waits(struct api_call *call, struct function_record *record, api_handl
 bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
                             struct function_record **ret_record);
 
-/* Who calls, as STS names it; malloc'd (account.c). */
-char *call_caller_arn(const struct api_call *call);
-
-/* ---- the handlers, one file per resource ---- */
-api_handler_fn create_function;
-api_handler_fn get_function, get_function_configuration, list_functions, list_versions_by_function;
-api_handler_fn update_function_code, update_function_configuration, delete_function;
-api_handler_fn invoke_function;
-api_handler_fn publish_version;
-api_handler_fn create_alias, update_alias, get_alias, list_aliases, delete_alias;
-api_handler_fn get_account_settings, get_caller_identity, get_policy, list_tags, get_function_code_signing_config;
-
-/* ---- function_config.c: what a client may set ---- */
-/* A new function's configuration from CreateFunction's input: defaults filled in. NULL: the call has failed. Owned. */
-cJSON *function_config_new(struct api_call *call, const struct function_name *name);
-/* The configuration after UpdateFunctionConfiguration's input (old: JSON text). NULL: the call has failed. Owned. */
-cJSON *function_config_changed(struct api_call *call, const char *old, const struct function_name *name);
-/* Refuses members of input that are known and not available here; where: "" or "Code.". False: the call has failed. */
-bool function_config_refuse(struct api_call *call, const cJSON *input);
-
-/* ---- function_read.c: what AWS answers ---- */
-enum function_output { OUTPUT_WHOLE, OUTPUT_LISTED };
-cJSON *function_output(const struct function_facts *facts, bool qualified, enum function_output kind);
-/* Lambda's form of a digest. */
-void function_sha256(const char *hex, char out[SHA256_BASE64_BYTES]);
-
-/* ---- version.c ---- */
 /* The call's RevisionId, if it has one, is current. False: the call has failed. */
 bool call_check_revision(struct api_call *call, const char *current);
 
-/* ---- alias.c ---- */
-/* The names of the aliases that route to a version, ", " between them; malloc'd; NULL: none. */
-char *alias_users(struct function_record *record, const char *version);
-
-/* ---- page.c ---- */
-#define PAGE_ITEMS 50 /* Lambda returns no more in one answer */
-#define PAGE_MARKER_BYTES 512
-struct page {
-    char from[PAGE_MARKER_BYTES]; /* the name that the page begins with, or "" */
-    size_t index, max;            /* within that name; items at most */
-};
-/* Marker and MaxItems of the call. False: the call has failed. */
-bool page_begin(struct api_call *call, struct page *ret_page);
-bool page_is_full(const struct page *page, const cJSON *list);
-/* NextMarker: the first that was left out. */
-void page_end(cJSON *out, size_t index, const char *name);
-
-/* ---- function_code.c: archives in and out ---- */
-/* done runs on the loop, once; archive is NULL when err says why. */
-typedef void code_done_fn(void *arg, const struct store_archive *archive, const struct err *err);
-/* Decodes and stores a base64 zip on a job thread. raw is copied. */
-void code_put(struct api *api, struct http_slice raw, code_done_fn *done, void *arg);
-void code_release_held(struct api *api);
-/* Whether there is room for one more archive now. False: the call has failed. */
-bool code_may_put(struct api_call *call, struct http_slice raw);
-/* Ends the call with AWS's error for a failed code_put(). */
-void code_fail(struct api_call *call, const struct err *err);
-/* The address under which the archive may be fetched for ten minutes; malloc'd. host: the Host header of the request. */
-char *code_location(struct api *api, struct http_slice host, const char *sha256_hex);
-/* GET /_stoke/code/... */
-void code_download(struct api *api, struct http_req *req);
-/* Whether the request is within Lambda's limit. False: the call has failed. */
-bool code_request_fits(struct api_call *call);
-/* The single blob of the call, or .p NULL. */
-struct http_slice code_blob(const struct api_call *call);
+/* Who calls, as STS names it; malloc'd (account.c). */
+char *call_caller_arn(const struct api_call *call);
 
 /* ---- control.c: what the command line asks beyond AWS's API ---- */
 void control_on_request(struct api *api, struct http_req *req, const struct aws_call *who);

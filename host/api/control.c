@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
 #include "host/telemetry/logs.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"

@@ -1,5 +1,6 @@
 /* The one place where kinds of errors become AWS's. Handlers that know a more exact error name it themselves. */
 #include "host/api/call.h"
+
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 

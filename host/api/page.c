@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/page.h"
 #include "lib/base/strutil.h"
 #include "lib/crypto/digest.h"
 

@@ -17,7 +17,7 @@
 #include <uthash.h>
 
 #include "host/registry/functions.h"
-#include "host/registry/settings.h"
+#include "host/registry/record_settings.h"
 #include "lib/base/id.h"
 #include "lib/db/db.h"
 
@@ -44,22 +44,6 @@ struct version_row {
     bool settling;                             /* published a moment ago: shown as Pending */
     struct function_version *built;            /* made on first use, so that a start only reads text; counted */
     char *config;                              /* JSON */
-};
-
-/* Where invocations of an alias go. */
-struct alias_route {
-    bool latest;      /* $LATEST; else: */
-    uint64_t version;
-    uint64_t second;  /* 0: none */
-    double second_weight;
-};
-
-struct setting {
-    UT_hash_handle hh;
-    char *value;              /* JSON */
-    struct alias_route route; /* of an alias */
-    size_t kind_len;
-    char key[];               /* "KIND QUALIFIER" */
 };
 
 struct function_record {
@@ -125,13 +109,6 @@ struct function_record *record_new(struct registry *registry, const char *accoun
 void record_free(struct function_record *record); /* out of the hash; retires what was built */
 void record_set_state(struct function_record *record, enum record_state to);
 bool record_is_visible(const struct function_record *record);
-
-/* settings.c */
-void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value);
-void record_free_settings(struct function_record *record);
-void record_wake_waiting(struct function_record *record);
-const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
-int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
 
 /* Copies; counts the archive's use. */
 struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,

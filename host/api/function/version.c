@@ -1,20 +1,11 @@
-/* PublishVersion, and the preconditions that it shares with the updates of $LATEST. */
+/* PublishVersion. */
 #include <stdlib.h>
 
 #include "host/api/call.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
-
-bool call_check_revision(struct api_call *call, const char *current)
-{
-    const char *revision = json_str(call->aws.input, "RevisionId");
-    if (revision == NULL || str_eq(revision, current))
-        return true;
-    call_fail(call, "PreconditionFailedException",
-              "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
-              "latest Revision Id");
-    return false;
-}
 
 static void published(void *arg, struct function_record *record, const struct err *err)
 {

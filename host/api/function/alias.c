@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
+#include "host/api/page.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 

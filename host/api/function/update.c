@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 

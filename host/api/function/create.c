@@ -3,6 +3,9 @@
 #include <stdlib.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
 #include "lib/base/log.h"
 
 /* The call on its way. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"

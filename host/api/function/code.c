@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
+#include "host/api/handlers.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/id.h"

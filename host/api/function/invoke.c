@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/handlers.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/id.h"

@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/code.h"
+#include "host/api/function/function.h"
+#include "host/api/handlers.h"
+#include "host/api/page.h"
 #include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 

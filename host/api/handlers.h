@@ -1,0 +1,14 @@
+/* The handlers of Lambda's and STS's operations: each receives a validated input and ends the call, now or later. */
+#pragma once
+
+#include "host/api/call.h"
+
+/* function/ */
+api_handler_fn create_function, update_function_code, update_function_configuration, delete_function;
+api_handler_fn get_function, get_function_configuration, list_functions, list_versions_by_function;
+api_handler_fn publish_version;
+api_handler_fn create_alias, update_alias, get_alias, list_aliases, delete_alias;
+api_handler_fn invoke_function;
+
+/* account.c */
+api_handler_fn get_account_settings, get_caller_identity, get_policy, list_tags, get_function_code_signing_config;

@@ -1,0 +1,32 @@
+/* Settings as their function's record holds them; private to host/registry. */
+#pragma once
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "host/registry/settings.h"
+
+struct registry;
+struct settings_waiter;
+
+/* Where invocations of an alias go. */
+struct alias_route {
+    bool latest;      /* $LATEST; else: */
+    uint64_t version;
+    uint64_t second;  /* 0: none */
+    double second_weight;
+};
+
+struct setting {
+    UT_hash_handle hh;
+    char *value;              /* JSON */
+    struct alias_route route; /* of an alias */
+    size_t kind_len;
+    char key[];               /* "KIND QUALIFIER" */
+};
+
+void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value);
+void record_free_settings(struct function_record *record);
+void record_wake_waiting(struct function_record *record);
+const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
+int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
