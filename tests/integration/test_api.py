@@ -249,7 +249,7 @@ def test_create_refusals(client, stoke, name):
 
 
 @pytest.mark.parametrize("more", [
-    {"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, {"Code": {"ImageUri": "x"}}, {"Publish": True}, {"PackageType": "Image"},
+    {"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, {"Code": {"ImageUri": "x"}}, {"PackageType": "Image"},
     {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, {"KMSKeyArn": "arn:aws:kms:us-east-1:1:key/x"},
     {"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:0:q"}},
     {"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-01234567890123456",
@@ -263,8 +263,8 @@ def test_unavailable_is_named(client, stoke, name, more):
 
 
 def test_operations_not_implemented_are_named(client, made):
-    error = refused("NotImplemented", client.publish_version, FunctionName=made)
-    assert "PublishVersion" in error["Error"]["Message"]
+    error = refused("NotImplemented", client.put_function_concurrency, FunctionName=made, ReservedConcurrentExecutions=1)
+    assert "PutFunctionConcurrency" in error["Error"]["Message"]
     error = refused("NotImplemented", client.list_layers)
     assert "ListLayers" in error["Error"]["Message"]
 
