@@ -118,18 +118,17 @@ static int map_ids(struct room *room, struct err *err)
     return rc < 0 ? rc : write_map(pid, "gid_map", map, err);
 }
 
-/* An out-of-memory kill of the whole group (cgroup v2) passes over pid 1, so that the room can be reset with its /tmp. Asks for
- * CAP_SYS_RESOURCE; without it the room ends. */
+/* An out-of-memory kill of the whole group (cgroup v2) passes over pid 1, so that the room can be reset with its /tmp. That asks for
+ * CAP_SYS_RESOURCE; without it the kernel takes the largest task only, and on_oom() all the others. */
 static int spare_init(struct room *room, struct err *err)
 {
     static bool cannot;
     char path[64];
-    (void)err;
     snprintf(path, sizeof path, "/proc/%d/oom_score_adj", room->init.pid);
     struct err ignored;
     if (!cannot)
         cannot = fd_write_file(AT_FDCWD, path, "-1000", &ignored) < 0;
-    return 0;
+    return cannot ? 0 : cgroup_end_whole(room->group, err);
 }
 
 /* A proc instance belongs to the pid namespace that our children would be born in. */

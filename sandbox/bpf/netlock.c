@@ -79,8 +79,9 @@ int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err)
         int code = errno;
         err_set(
             err, ERR_UNSUPPORTED,
-            "Sockets and devices are not locked by BPF as well: the kernel does not take the programs: %s",
-            code == EPERM ? "that needs root of the machine itself" : strerror(code));
+            "Sockets and devices are not locked by BPF as well: %s%s",
+            code == EPERM ? "that needs root of this machine" : "the kernel does not take the programs: ",
+            code == EPERM ? "" : strerror(code));
         err->code = code;
         netlock_close(lock);
         return -ERR_UNSUPPORTED;

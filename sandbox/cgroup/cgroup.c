@@ -368,6 +368,12 @@ int cgroup_oom_fd(const struct cgroup *group, uint32_t *ret_events)
     return group->oom_fd;
 }
 
+int cgroup_end_whole(struct cgroup *group, struct err *err)
+{
+    const struct cgroup_hierarchy *memory = group->owner->duty[CGROUP_MEMORY];
+    return memory ? memory->kind->end_whole(memory, group->leaf, err) : 0;
+}
+
 int cgroup_destroy(struct cgroup *group, struct err *err)
 {
     for (size_t i = 0; i < group->owner->count; i++) {

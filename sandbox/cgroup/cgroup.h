@@ -72,5 +72,8 @@ uint64_t cgroup_unified_id(const struct cgroup *group);
  * a control file can be read at any time: EPOLLIN for v1's eventfd, EPOLLPRI for v2's memory.events, which
  * signals at every touch of the limit too: look at oom_kills. cgroup_usage() acknowledges a signal. */
 int cgroup_oom_fd(const struct cgroup *group, uint32_t *ret_events);
+/* Out of memory, the kernel shall end all tasks of the leaf at once but those whose oom_score_adj is -1000. v1
+ * goes on to take one task. */
+int cgroup_end_whole(struct cgroup *group, struct err *err) WARN_UNUSED;
 /* Removes the leaf; -ERR_CONFLICT (code EBUSY) while tasks are still there: call again. */
 int cgroup_destroy(struct cgroup *group, struct err *err) WARN_UNUSED;

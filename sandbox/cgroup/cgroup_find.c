@@ -208,7 +208,7 @@ static void fill_abilities(struct cgroups *cgroups)
         [CGROUP_CPU_USE] = "CPU accounting",
         [CGROUP_MEMORY] = "memory controller: a function's memory limit is not enforced",
         [CGROUP_PIDS] = "pids controller: processes are bounded per user only",
-        [CGROUP_FREEZER] = "freezer: idle functions are stopped by signals only",
+        [CGROUP_FREEZER] = "freezer: what a function leaves running goes on between its invocations",
     };
     a->cpu = cgroups->duty[CGROUP_CPU] != NULL;
     a->memory = cgroups->duty[CGROUP_MEMORY] != NULL;

@@ -38,6 +38,7 @@ struct cgroup_kind {
     /* Prepares a fresh leaf's out-of-memory handling; the descriptor of cgroup_oom_fd(), owned by the caller.
      */
     int (*watch_oom)(const struct cgroup_hierarchy *h, const char *leaf, int *ret_fd, struct err *err);
+    int (*end_whole)(const struct cgroup_hierarchy *h, const char *leaf, struct err *err);
     /* Makes the next poll of that descriptor wait for something new. */
     void (*acknowledge_oom)(int fd);
 };

@@ -96,17 +96,21 @@ static void acknowledge_oom(int fd)
 
 static int watch_oom(const struct cgroup_hierarchy *h, const char *leaf, int *ret_fd, struct err *err)
 {
-    struct err
-        whole; /* memory.oom.group came with Linux 4.19; without it the kernel takes one task, as on v1 */
-    if (cgroup_write(h->root_fd, leaf, "memory.oom.group", "1", &whole) < 0 && whole.code != ENOENT) {
-        *err = whole;
-        return -(int)whole.kind;
-    }
     int fd = cgroup_open_file(h->root_fd, leaf, "memory.events", O_RDONLY);
     if (fd < 0)
         return err_errno(err, "memory.events of %s", leaf);
     acknowledge_oom(fd);
     *ret_fd = fd;
+    return 0;
+}
+
+static int end_whole(const struct cgroup_hierarchy *h, const char *leaf, struct err *err)
+{
+    struct err refused; /* the file came with Linux 4.19 */
+    if (cgroup_write(h->root_fd, leaf, "memory.oom.group", "1", &refused) < 0 && refused.code != ENOENT) {
+        *err = refused;
+        return -(int)refused.kind;
+    }
     return 0;
 }
 
@@ -120,6 +124,7 @@ const struct cgroup_kind cgroup_kind_v2 = {
     .use_memory = use_memory,
     .use_cpu = use_cpu,
     .watch_oom = watch_oom,
+    .end_whole = end_whole,
     .acknowledge_oom = acknowledge_oom,
 };
 

@@ -104,16 +104,14 @@ static int show_view(struct room *room, const struct spawn_assign *assign, int m
     return views_attach(spawner->views, &spec, mounts, spawner->own_mnt, err);
 }
 
-/* Another size of /tmp than the one blanks have: the old one is empty, for no user code ran. */
-static int resize_tmp(struct room *room, uint32_t tmp_mb, int mounts, struct err *err)
+/* An empty /tmp, maybe of another size, in place of the one that is there. */
+static int replace_tmp(struct room *room, uint32_t tmp_mb, int mounts, struct err *err)
 {
     struct spawner *spawner = room->spawner;
     uid_t worker = spawner->options->single_id ? room->uid : room->uid + 1;
     CLEANUP(fd_closep) int fd = -1;
-    struct tmpdisk *larger;
-    if (tmp_mb == room->tmp_mb)
-        return 0;
-    int rc = tmpdisk_take(spawner->disks, tmp_mb, worker, worker, &larger, &fd, err);
+    struct tmpdisk *fresh;
+    int rc = tmpdisk_take(spawner->disks, tmp_mb, worker, worker, &fresh, &fd, err);
     if (rc < 0)
         return rc;
     if (setns(mounts, CLONE_NEWNS) < 0) {
@@ -126,14 +124,21 @@ static int resize_tmp(struct room *room, uint32_t tmp_mb, int mounts, struct err
         if (setns(spawner->own_mnt, CLONE_NEWNS) < 0)
             abort();
     }
-    struct tmpdisk *unused = rc < 0 ? larger : room->tmp;
+    struct tmpdisk *unused = rc < 0 ? fresh : room->tmp;
     if (rc == 0) {
-        room->tmp = larger;
+        room->tmp = fresh;
         room->tmp_mb = tmp_mb;
     }
     fd_closep(&fd);
     tmpdisk_give_back(unused);
     return rc;
+}
+
+int room_empty_tmp(struct room *room, struct err *err)
+{
+    CLEANUP(fd_closep) int mounts = -1;
+    int rc = open_mounts(room, &mounts, err);
+    return rc < 0 ? rc : replace_tmp(room, room->tmp_mb, mounts, err);
 }
 
 static int dress(struct room *room, const struct spawn_assign *assign, const char **ret_stage, struct err *err)
@@ -143,8 +148,8 @@ static int dress(struct room *room, const struct spawn_assign *assign, const cha
         return 0;
     *ret_stage = "mounts";
     int rc = open_mounts(room, &mounts, err);
-    if (rc == 0)
-        rc = resize_tmp(room, assign->tmp_mb, mounts, err);
+    if (rc == 0 && assign->tmp_mb != room->tmp_mb) /* than blanks have */
+        rc = replace_tmp(room, assign->tmp_mb, mounts, err);
     if (rc == 0) {
         *ret_stage = "view";
         rc = show_view(room, assign, mounts, err);

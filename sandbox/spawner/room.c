@@ -29,6 +29,7 @@
 #include "sandbox/sandbox_run.h"
 #include "sandbox/zygote/zygote.h"
 #include "sandbox/spawner/zygotes.h"
+#include "sandbox/tmpdisk/tmpdisk.h"
 
 #define FURNISH_US_MAX (5 * 1000000)
 #define ENTER_US_MAX (10 * 1000000)
@@ -412,6 +413,8 @@ static void clear_further(struct room *room)
     if (!room->zygote) {
         err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
         room_fail(room, "reset", &err);
+    } else if (room->oom_kills && tmpdisk_is_memory(room->spawner->disks) && room_empty_tmp(room, &err) < 0) {
+        room_fail(room, "tmp", &err); /* which may be what filled the memory */
     } else if (sandbox_run_attest_init(room, &err) < 0) {
         room_fail(room, "attest init", &err);
     } else {

@@ -74,6 +74,9 @@ void room_worker_born(struct room *room, pid_t pid);
 void room_worker_failed(struct room *room, const char *stage, int code);
 void room_lose_zygote(struct room *room);
 
+/* Gives it another, empty /tmp (assign.c); nobody is in the room but pid 1. */
+int room_empty_tmp(struct room *room, struct err *err) WARN_UNUSED;
+
 /* For sandbox_run.c and assign.c. */
 int room_watch_control(struct room *room, struct err *err) WARN_UNUSED;
 void room_set_state(struct room *room, enum room_state state);

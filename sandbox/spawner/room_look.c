@@ -50,8 +50,8 @@ void room_look(struct room *room)
     room->last.peak_bytes = room->peak;
 }
 
-/* The kernel of a v1 host takes one task of the group, or lets it wait; the whole of the function has to go, as with v2's
- * memory.oom.group. pid 1 stays for a RESET. */
+/* The kernel of a v1 host, and of a v2 host without root, takes one task of the group, or lets it wait; the whole of the function
+ * has to go, as with v2's memory.oom.group. pid 1 stays for a RESET. */
 static void on_oom(void *arg, uint32_t events)
 {
     struct room *room = arg;

@@ -356,6 +356,11 @@ void tmpdisk_close(struct tmpdisks *disks)
     free(disks);
 }
 
+bool tmpdisk_is_memory(const struct tmpdisks *disks)
+{
+    return disks->backend == BACKEND_TMPFS;
+}
+
 const char *tmpdisk_backend(const struct tmpdisks *disks)
 {
     return disks->backend == BACKEND_LOOP ? "loop-ext4" : "tmpfs";

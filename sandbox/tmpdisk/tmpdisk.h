@@ -21,6 +21,7 @@ struct tmpdisk;
 int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, struct err *err) WARN_UNUSED;
 void tmpdisk_close(struct tmpdisks *disks);
 const char *tmpdisk_backend(const struct tmpdisks *disks); /* "loop-ext4", ... static */
+bool tmpdisk_is_memory(const struct tmpdisks *disks); /* what is in it counts as memory of its users */
 /* What is missing for a better backend, in plain words; "" if nothing. */
 const char *tmpdisk_missing(const struct tmpdisks *disks);
 /* A file system of size_mb, seen as empty, its root owned by uid:gid with mode 1777. *ret_mount_fd (owned by the caller) is a

@@ -18,6 +18,7 @@ exports.handler = async (event) =>
   JSON.parse(execFileSync(__dirname + "/probe", ["--one", event.probe, event.arg || ""]).toString());
 '''
 EXECUTABLE = zips.REGULAR | 0o755
+TIMEOUT_MAX = 900  # Lambda's
 
 
 class Skip(Exception):
@@ -53,7 +54,7 @@ class Stage:
         if name not in self.ready:
             try:
                 self.client.create(name, runtime, handler, zips.archive(*entries), MemorySize=more.pop("MemorySize", 512),
-                                   Timeout=more.pop("Timeout", 60), **more)
+                                   Timeout=more.pop("Timeout", min(TIMEOUT_MAX, int(60 * self.slow))), **more)
             except Refused as refused:
                 if "NotImplemented" in refused.type:
                     raise Skip(str(refused)) from None
