@@ -215,6 +215,8 @@ static int make_pool(struct app *app, struct err *err)
     registry_on_retired(app->registry, pool_on_retired, app->pool);
     registry_on_active(app->registry, app_on_active, app);
     return invoke_new(&(struct invoke_options){.loop = app->loop,
+                                               .concurrency = registry_concurrency,
+                                               .concurrency_arg = app->registry,
                                                .pool = app->pool,
                                                .account_concurrency = (unsigned)config->concurrency_account},
                       &app->invoke, err);

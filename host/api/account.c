@@ -5,6 +5,7 @@
 
 #include "host/api/call.h"
 #include "host/api/handlers.h"
+#include "host/registry/concurrency.h"
 #include "lib/base/strutil.h"
 
 /* Lambda's own limits, in bytes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). */
@@ -16,6 +17,7 @@ void get_account_settings(struct api_call *call)
 {
     uint64_t functions, bytes;
     double concurrency = (double)call->api->options.config->concurrency_account;
+    double reserved = (double)registry_account_reserved(call->api->options.registry, call->aws.account, call->aws.region);
     registry_usage(call->api->options.registry, call->aws.account, call->aws.region, &functions, &bytes);
     cJSON *out = cJSON_CreateObject();
     cJSON *limit = cJSON_AddObjectToObject(out, "AccountLimit"), *usage = cJSON_AddObjectToObject(out, "AccountUsage");
@@ -23,7 +25,7 @@ void get_account_settings(struct api_call *call)
     cJSON_AddNumberToObject(limit, "CodeSizeUnzipped", UNZIPPED_BYTES);
     cJSON_AddNumberToObject(limit, "CodeSizeZipped", ZIPPED_BYTES);
     cJSON_AddNumberToObject(limit, "ConcurrentExecutions", concurrency);
-    cJSON_AddNumberToObject(limit, "UnreservedConcurrentExecutions", concurrency);
+    cJSON_AddNumberToObject(limit, "UnreservedConcurrentExecutions", concurrency - reserved);
     cJSON_AddNumberToObject(usage, "TotalCodeSize", (double)bytes);
     cJSON_AddNumberToObject(usage, "FunctionCount", (double)functions);
     call_reply(call, out);

@@ -10,5 +10,8 @@ api_handler_fn publish_version;
 api_handler_fn create_alias, update_alias, get_alias, list_aliases, delete_alias;
 api_handler_fn invoke_function;
 
+/* settings/ */
+api_handler_fn put_function_concurrency, get_function_concurrency, delete_function_concurrency;
+
 /* account.c */
 api_handler_fn get_account_settings, get_caller_identity, get_policy, list_tags, get_function_code_signing_config;

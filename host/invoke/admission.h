@@ -1,5 +1,5 @@
-/* How many invocations may run at once: per account and region. Reserved and provisioned concurrency of single functions join
- * here, in front of the account's limit. Loop thread only.
+/* How many invocations may run at once. A function with reserved concurrency has that many and no more; all others share what their
+ * account and region have left. Provisioned concurrency is part of either. Loop thread only.
  *
  *     if (admission_enter(admission, version, &slot, &reason)) ... admission_leave(slot);
  */
@@ -7,13 +7,18 @@
 
 #include <stdbool.h>
 
+#include "host/registry/concurrency.h"
+
 struct admission;
 struct admission_slot; /* what one admitted invocation occupies */
 struct function_version;
 
-struct admission *admission_new(unsigned account_concurrency); /* NULL: no memory */
-void admission_free(struct admission *admission);              /* all slots have been left */
+/* concurrency: NULL: nothing is reserved. NULL: no memory. */
+struct admission *admission_new(unsigned account_concurrency, concurrency_fn *concurrency, void *concurrency_arg);
+void admission_free(struct admission *admission); /* all slots have been left */
 /* False with AWS's reason (static) when a limit is reached. */
 bool admission_enter(struct admission *admission, const struct function_version *version, struct admission_slot **ret_slot,
                      const char **ret_reason);
 void admission_leave(struct admission_slot *slot); /* NULL is allowed */
+/* A reservation was made or taken back: what runs now counts where it belongs. */
+void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved);

@@ -38,7 +38,7 @@ int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke,
     struct invoke *invoke = calloc(1, sizeof *invoke);
     unsigned limit = options->account_concurrency ? options->account_concurrency : ACCOUNT_CONCURRENCY_DEFAULT;
     if (invoke)
-        invoke->admission = admission_new(limit);
+        invoke->admission = admission_new(limit, options->concurrency, options->concurrency_arg);
     if (!invoke || !invoke->admission) {
         free(invoke);
         return err_set(err, ERR_NO_MEMORY, "no memory for the dispatcher");
@@ -80,6 +80,11 @@ void invoke_free(struct invoke *invoke)
         give_up(inv);
     admission_free(invoke->admission);
     free(invoke);
+}
+
+void invoke_reserve(struct invoke *invoke, const char *account, const char *region, const char *function, bool reserved)
+{
+    admission_reserve(invoke->admission, account, region, function, reserved);
 }
 
 unsigned invoke_running(const struct invoke *invoke)

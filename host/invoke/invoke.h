@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/registry/concurrency.h"
 #include "host/registry/registry.h"
 
 struct invoke;
@@ -19,6 +20,8 @@ struct pool;
 struct invoke_options {
     struct loop *loop;            /* borrowed for life, as pool */
     struct pool *pool;
+    concurrency_fn *concurrency;  /* reserved concurrency; NULL: there is none */
+    void *concurrency_arg;
     unsigned account_concurrency; /* running invocations per account and region; 0: 1000, Lambda's default */
     int64_t init_ms_max;          /* of init on demand; 0: 10000, Lambda's */
 };
@@ -28,6 +31,9 @@ int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke,
 void invoke_free(struct invoke *invoke);
 /* Invocations admitted and not yet complete (their runtime not yet idle again). */
 unsigned invoke_running(const struct invoke *invoke);
+
+/* A function got reserved concurrency, or gave it back: what runs already counts there. */
+void invoke_reserve(struct invoke *invoke, const char *account, const char *region, const char *function, bool reserved);
 
 struct invoke_request {
     struct function_version *version; /* counted by invoke_start itself */

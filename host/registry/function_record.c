@@ -64,6 +64,7 @@ struct function_record *record_new(struct registry *registry, const char *accoun
     size_t len = record_key(account, region, name, record->key);
     record->name = record->key + len - strlen(name);
     STAILQ_INIT(&record->waiting);
+    record->reserved = CONCURRENCY_UNRESERVED;
     HASH_ADD_KEYPTR(hh, registry->functions, record->key, len, record);
     return record;
 }
@@ -79,6 +80,7 @@ void record_free(struct function_record *record)
     for (size_t i = 0; i < record->published_count; i++)
         row_free(registry, record->published[i]);
     free(record->published);
+    record_set_reserved(record, NULL);
     record_free_settings(record);
     record_wake_waiting(record);
     free(record->tags);

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "host/registry/concurrency.h"
 #include "host/registry/functions.h"
 #include "host/registry/record_settings.h"
 #include "lib/base/id.h"
@@ -61,6 +62,7 @@ struct function_record {
     size_t published_count;
     uint64_t last_version;      /* number of the newest that was ever published */
     struct setting *settings;   /* by key */
+    int64_t reserved;           /* concurrency; CONCURRENCY_UNRESERVED: none */
     bool writing;               /* settings or tags are on their way to the disk */
     STAILQ_HEAD(, settings_waiter) waiting;
 };
@@ -79,6 +81,7 @@ struct registry {
     bool runtimes_exact;
     struct function_record *functions; /* by key */
     struct code_use *codes;
+    struct account_concurrency *accounts;
     size_t committed; /* functions that are not merely RESERVED */
     uint64_t next_key;
     registry_retired_fn *retired;
@@ -91,6 +94,10 @@ struct registry {
     unsigned posted; /* callbacks of writes and settlings that the loop will still run */
     bool closed;     /* they and the versions then only free what is theirs, and the last one the registry */
 };
+
+/* concurrency.c: value is the setting, or NULL */
+void record_set_reserved(struct function_record *record, const char *value);
+void registry_free_accounts(struct registry *registry);
 
 void code_use_add(struct registry *registry, const char *sha256);
 void code_use_drop(struct registry *registry, const char *sha256);

@@ -46,6 +46,7 @@ void registry_close(struct registry *registry)
     HASH_ITER(hh, registry->functions, record, next)
         record_free(record);
     registry->closed = true;
+    registry_free_accounts(registry);
     struct code_use *use, *next_use; /* of writes that were still on their way */
     HASH_ITER(hh, registry->codes, use, next_use) {
         HASH_DEL(registry->codes, use);
@@ -196,6 +197,7 @@ static void describe(struct function_record *record, struct version_row *row, st
         .revision_id = row->revision_id,
         .match = &version->match,
         .tags = record->tags,
+        .reserved = record->reserved,
     };
     (void)str_copy(facts.version, sizeof(facts.version), version->version);
     if (row == record->latest) {
@@ -206,7 +208,7 @@ static void describe(struct function_record *record, struct version_row *row, st
         facts.state = row->settling ? "Pending" : version->state;
         facts.state_reason = row->settling ? "The function is being created." : version->state_reason;
         facts.state_reason_code = row->settling ? "Creating" : version->state_reason_code;
-        facts.update_status = "Successful";
+        facts.update_status = record->state == RECORD_PENDING ? NULL : "Successful";
         if (row->settling)
             facts.revision_id = row->unsettled_revision_id;
     }

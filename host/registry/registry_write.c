@@ -62,9 +62,7 @@ static struct version_row *row_published(const struct function_record *record, c
         cJSON_AddStringToObject(config, "Description", description);
     }
     CLEANUP(freep) char *text = json_print(config);
-    struct version_row *row = row_made(record->registry, record->last_version + 1, text, latest->code_sha256, latest->code_size);
-    row->settling = true;
-    return row;
+    return row_made(record->registry, record->last_version + 1, text, latest->code_sha256, latest->code_size);
 }
 
 static struct change *change_from_draft(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
@@ -75,6 +73,8 @@ static struct change *change_from_draft(struct function_record *record, const st
     struct change *change = change_new(record, row, done, arg);
     if (draft->publish)
         change->published = row_published(record, row, draft->description);
+    if (change->published != NULL)
+        change->published->settling = true; /* with $LATEST; published alone it is Active at once, as on AWS */
     return change;
 }
 

@@ -91,6 +91,8 @@ const struct alias_route *record_alias(const struct function_record *record, con
 void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value)
 {
     struct setting *setting = find(record, kind, qualifier);
+    if (str_eq(kind, SETTING_CONCURRENCY))
+        record_set_reserved(record, value);
     if (setting != NULL) {
         HASH_DEL(record->settings, setting);
         free(setting->value);

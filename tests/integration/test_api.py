@@ -263,8 +263,8 @@ def test_unavailable_is_named(client, stoke, name, more):
 
 
 def test_operations_not_implemented_are_named(client, made):
-    error = refused("NotImplemented", client.put_function_concurrency, FunctionName=made, ReservedConcurrentExecutions=1)
-    assert "PutFunctionConcurrency" in error["Error"]["Message"]
+    error = refused("NotImplemented", client.list_capacity_providers)
+    assert "ListCapacityProviders" in error["Error"]["Message"]
     error = refused("NotImplemented", client.list_layers)
     assert "ListLayers" in error["Error"]["Message"]
 

@@ -9,6 +9,7 @@
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
 #include "host/api/page.h"
+#include "host/registry/concurrency.h"
 #include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 
@@ -120,6 +121,8 @@ void get_function(struct api_call *call)
     cJSON_AddStringToObject(code, "RepositoryType", "S3");
     cJSON_AddStringToObject(code, "Location", location);
     cJSON_AddItemToObject(out, "Configuration", function_output(&facts, *name.qualifier != '\0', OUTPUT_WHOLE));
+    if (facts.reserved != CONCURRENCY_UNRESERVED)
+        cJSON_AddNumberToObject(cJSON_AddObjectToObject(out, "Concurrency"), "ReservedConcurrentExecutions", (double)facts.reserved);
     if (facts.tags != NULL && json_parse(facts.tags, strlen(facts.tags), &tags, &err) == 0)
         cJSON_AddItemToObject(out, "Tags", tags);
     call_reply(call, out);

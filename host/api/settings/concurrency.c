@@ -1,0 +1,109 @@
+/* PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency: what a function has for itself, and no more. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "host/api/call.h"
+#include "host/api/handlers.h"
+#include "host/api/settings/settings.h"
+#include "host/invoke/invoke.h"
+#include "host/registry/concurrency.h"
+#include "lib/base/strutil.h"
+
+#define MEMBER "ReservedConcurrentExecutions"
+
+/* The function of the call, which may not name a version. False: the call has failed, or waits. */
+static bool whole_function(struct api_call *call, api_handler_fn *handler, struct function_name *name, struct function_record **record)
+{
+    if (!call_function_name(call, name))
+        return false;
+    if (*name->qualifier == '\0')
+        return call_function_to_write(call, handler, name, record);
+    call_fail(call, "InvalidParameterValueException",
+              "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please "
+              "specify either a function name or an unqualified function ARN.");
+    return false;
+}
+
+uint64_t concurrency_floor(const struct api *api)
+{
+    uint64_t limit = (uint64_t)api->options.config->concurrency_account;
+    return limit < UNRESERVED_MIN ? limit : UNRESERVED_MIN;
+}
+
+static bool leaves_enough(struct api_call *call, const struct function_record *record, uint64_t wanted)
+{
+    const struct api_options *options = &call->api->options;
+    uint64_t limit = (uint64_t)options->config->concurrency_account, least = concurrency_floor(call->api);
+    uint64_t others = registry_account_reserved(options->registry, call->aws.account, call->aws.region);
+    int64_t own = registry_reserved(record);
+    if (own != CONCURRENCY_UNRESERVED)
+        others -= (uint64_t)own;
+    if (wanted == 0 || others + wanted + least <= limit)
+        return true;
+    call_fail(call, "InvalidParameterValueException",
+              "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum "
+              "value of [%" PRIu64 "].",
+              least);
+    return false;
+}
+
+static void written(void *arg, const struct err *err)
+{
+    struct api_call *call = arg;
+    const cJSON *wanted = json_get(call->aws.input, MEMBER);
+    struct function_name name;
+    struct err ignored;
+    if (err != NULL) {
+        call_fail_err(call, err);
+        return;
+    }
+    if (function_name_parse(json_str(call->aws.input, "FunctionName"), NULL, call->aws.account, call->aws.region, &name, &ignored) == 0)
+        invoke_reserve(call->api->options.invoke, name.account, name.region, name.name, wanted != NULL);
+    cJSON *out = NULL;
+    if (wanted != NULL) {
+        out = cJSON_CreateObject();
+        cJSON_AddItemToObject(out, MEMBER, cJSON_Duplicate(wanted, true));
+    }
+    call_reply(call, out);
+}
+
+static void write_reserved(struct api_call *call, struct function_record *record, const char *value)
+{
+    const struct setting_change change = {SETTING_CONCURRENCY, "", value};
+    registry_settings_write(record, &change, 1, written, call);
+}
+
+void put_function_concurrency(struct api_call *call)
+{
+    int64_t wanted = json_int(call->aws.input, MEMBER, 0);
+    struct function_name name;
+    struct function_record *record;
+    if (!whole_function(call, put_function_concurrency, &name, &record) || !leaves_enough(call, record, (uint64_t)wanted))
+        return;
+    CLEANUP(freep) char *value = str_format("{\"" MEMBER "\":%" PRId64 "}", wanted);
+    write_reserved(call, record, value);
+}
+
+void delete_function_concurrency(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (!whole_function(call, delete_function_concurrency, &name, &record))
+        return;
+    if (registry_reserved(record) == CONCURRENCY_UNRESERVED)
+        call_reply(call, NULL);
+    else
+        write_reserved(call, record, NULL);
+}
+
+void get_function_concurrency(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (!call_function(call, &name, &record))
+        return;
+    cJSON *out = cJSON_CreateObject();
+    if (registry_reserved(record) != CONCURRENCY_UNRESERVED)
+        cJSON_AddNumberToObject(out, MEMBER, (double)registry_reserved(record));
+    call_reply(call, out);
+}

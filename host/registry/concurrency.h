@@ -1,0 +1,24 @@
+/* Who may run how much: reserved concurrency of functions, and what their account has left. The numbers of the settings, kept ready
+ * for every invocation. Loop thread only. */
+#pragma once
+
+#include <stdint.h>
+
+struct function_record;
+struct function_version;
+struct registry;
+
+#define CONCURRENCY_UNRESERVED (-1)
+
+struct concurrency {
+    int64_t reserved;          /* of the function; CONCURRENCY_UNRESERVED: none */
+    uint64_t account_reserved; /* by all functions of its account and region together */
+};
+
+/* Who tells the dispatcher. */
+typedef void concurrency_fn(void *arg, const struct function_version *version, struct concurrency *ret);
+
+/* A concurrency_fn; arg is the registry. The version's function may be gone: then it has no reservation. */
+void registry_concurrency(void *arg, const struct function_version *version, struct concurrency *ret);
+int64_t registry_reserved(const struct function_record *record);
+uint64_t registry_account_reserved(struct registry *registry, const char *account, const char *region);

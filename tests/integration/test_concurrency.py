@@ -1,0 +1,132 @@
+"""Reserved concurrency: guaranteed and capped, through boto3."""
+import json
+import threading
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+GATE = """import os, time
+def handler(event, context):
+    time.sleep(event.get("s", 0))
+    return os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
+"""
+
+
+def error_of(call, **params):
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return caught.value.response
+
+
+class Running:
+    """Invocations that are on their way, each on a thread of its own."""
+
+    def __init__(self, client, name, count, seconds):
+        self.answers = []
+        self.threads = [threading.Thread(target=self.one, args=(client, name, seconds)) for _ in range(count)]
+        for t in self.threads:
+            t.start()
+
+    def one(self, client, name, seconds):
+        try:
+            client.invoke(FunctionName=name, Payload=json.dumps({"s": seconds}))
+            self.answers.append("ok")
+        except ClientError as e:
+            self.answers.append(e.response["Reason"])
+
+    def finish(self):
+        for t in self.threads:
+            t.join(60)
+        return sorted(self.answers)
+
+
+def running(stoke):
+    return json.loads(stoke.request("GET", "/_stoke/health")[2])["running"]
+
+
+def await_running(stoke, count):
+    for _ in range(400):
+        if running(stoke) >= count:
+            return
+        time.sleep(0.025)
+    raise AssertionError(f"{running(stoke)} of {count} run")
+
+
+@pytest.fixture
+def small(make_stoke):
+    """A daemon whose account may run 110 at once, so that 10 can be reserved."""
+    return make_stoke(config={"concurrency.account": 110})
+
+
+def test_lifecycle(client, stoke, name):
+    client.create_function(**stoke.function(name, {"app.py": GATE}))
+    assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName=name)
+    before = client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    assert client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)["ReservedConcurrentExecutions"] == 7
+    assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 7
+    assert client.get_function(FunctionName=name)["Concurrency"] == {"ReservedConcurrentExecutions": 7}
+    assert client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == before - 7
+    client.delete_function_concurrency(FunctionName=name)
+    client.delete_function_concurrency(FunctionName=name)
+    assert "Concurrency" not in client.get_function(FunctionName=name)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=9)
+    client.delete_function(FunctionName=name)
+    assert client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == before
+
+
+def test_zero_stops(client, stoke, name):
+    client.create_function(**stoke.function(name))
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    refused = error_of(client.invoke, FunctionName=name)
+    assert refused["Error"]["Code"] == "TooManyRequestsException" and refused["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert refused["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert "retry-after" not in refused["ResponseMetadata"]["HTTPHeaders"]
+    client.delete_function_concurrency(FunctionName=name)
+    client.invoke(FunctionName=name)
+
+
+def test_refusals(small, name):
+    client = small.client()
+    client.create_function(**small.function(name), Publish=True)
+    message = error_of(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=11)["Error"]
+    assert message == {"Code": "InvalidParameterValueException",
+                       "Message": "Specified ReservedConcurrentExecutions for function decreases account's "
+                                  "UnreservedConcurrentExecution below its minimum value of [100]."}
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=10)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=10)  # its own counts once
+    other = name + "-2"
+    client.create_function(**small.function(other))
+    assert "[100]" in error_of(client.put_function_concurrency, FunctionName=other, ReservedConcurrentExecutions=1)["Error"]["Message"]
+    client.put_function_concurrency(FunctionName=other, ReservedConcurrentExecutions=0)
+    qualified = error_of(client.put_function_concurrency, FunctionName=name + ":1", ReservedConcurrentExecutions=1)["Error"]
+    assert "permitted on Lambda functions only" in qualified["Message"]
+
+
+def test_caps_and_guarantees(make_stoke, name):
+    stoke = make_stoke(config={"concurrency.account": 103})
+    client = stoke.client(max_pool_connections=40)
+    guarded, shared = name + "-guarded", name + "-shared"
+    for function in (guarded, shared):
+        client.create_function(**stoke.function(function, {"app.py": GATE}, Timeout=30))
+    client.put_function_concurrency(FunctionName=guarded, ReservedConcurrentExecutions=3)
+    first = Running(client, guarded, 3, 3)
+    await_running(stoke, 3)
+    refused = error_of(client.invoke, FunctionName=guarded)
+    assert refused["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    client.invoke(FunctionName=shared)  # others have theirs
+    # what runs counts with the reservation from the moment it is made, and with the shared part when it is gone
+    client.delete_function_concurrency(FunctionName=guarded)
+    client.invoke(FunctionName=guarded)
+    assert first.finish() == ["ok"] * 3
+
+
+def test_a_reservation_survives_a_kill(make_stoke, name):
+    stoke = make_stoke()
+    client = stoke.client()
+    client.create_function(**stoke.function(name))
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    stoke.process.kill()
+    stoke.process.wait()
+    stoke.start()
+    assert error_of(client.invoke, FunctionName=name)["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
