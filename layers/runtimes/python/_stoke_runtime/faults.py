@@ -46,4 +46,5 @@ def from_exception(request_id=None):
         return document(value.message, value.error_type, value.trace, request_id)
     frames = traceback.extract_tb(tb)
     first = next((i for i, frame in enumerate(frames) if not _is_own(frame)), 0)
-    return document(str(value), error_type.__name__, traceback.format_list(frames[first:]), request_id)
+    shown = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames[first:]]  # Lambda's have no carets
+    return document(str(value), error_type.__name__, traceback.format_list(shown), request_id)
