@@ -58,6 +58,11 @@ function boundHeap(memoryMb) {
     v8.setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
 }
 
+// 24 of nodejs24.x: the function's runtime, which need not be the Node that runs it; 0 where nobody says.
+export function runtimeVersion() {
+    return Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1] ?? 0);
+}
+
 // Returns the directory of the function's code.
 export function apply() {
     const root = process.env.LAMBDA_TASK_ROOT || '/var/task';

@@ -14,6 +14,7 @@ export const MalformedHandlerName = named('MalformedHandlerName');
 export const UserCodeSyntaxError = named('UserCodeSyntaxError');
 export const MalformedStreamingHandler = named('MalformedStreamingHandler');
 export const InvalidStreamingOperation = named('InvalidStreamingOperation');
+export const CallbackHandlerDeprecated = named('CallbackHandlerDeprecated');
 export const InvalidEntrypoint = named('InvalidEntrypoint');
 export class UnhandledPromiseRejection extends named('UnhandledPromiseRejection') {
     constructor(reason, promise) {

@@ -6,12 +6,16 @@ import {fileURLToPath} from 'node:url';
 
 import * as channel from './channel.mjs';
 import {afterwards, callbackContext, describe, emptyLoop, waitingContext} from './context.mjs';
-import {explain, toReply, UnhandledPromiseRejection} from './errors.mjs';
+import {runtimeVersion} from './environment.mjs';
+import {CallbackHandlerDeprecated, explain, toReply, UnhandledPromiseRejection} from './errors.mjs';
 import {forget, load, resolveFromNodePath} from './handler.mjs';
 import {logError, patchConsole, setCurrent} from './logging.mjs';
 import {installGlobal, isStreaming, responseStream} from './streaming.mjs';
 
 const CONTENT_JSON = 'application/json';
+// From this runtime on a handler may not take a callback, and one that is not async answers with what it returns
+// (https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html).
+const WITHOUT_CALLBACKS = 24;
 const EXIT_REJECTION = 128, EXIT_EXCEPTION = 129;
 
 let phase = 'init'; // then 'running' an event or 'idle'
@@ -68,6 +72,8 @@ function invokePlain(handler, event, body) {
         const result = handler(JSON.parse(body), describe(context, event), callback);
         if (isPromise(result))
             result.then(context.succeed, context.fail).catch(context.fail);
+        else if (runtimeVersion() >= WITHOUT_CALLBACKS)
+            context.succeed(result);
     } catch (error) {
         callback(error);
     }
@@ -177,6 +183,10 @@ export async function run(prepare) {
     try {
         handler = await load(prepare(), process.env._HANDLER || '');
         streaming = isStreaming(handler);
+        if (runtimeVersion() >= WITHOUT_CALLBACKS && handler.length > 2 && !streaming)
+            throw new CallbackHandlerDeprecated('ERROR: AWS Lambda has removed support for callback-based function handlers ' +
+                'starting with Node.js 24. You need to modify this function to use a supported handler signature to use ' +
+                'Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
     } catch (error) {
         die('Uncaught Exception', error, EXIT_EXCEPTION);
     }

@@ -41,7 +41,7 @@ class WorkerTest(unittest.TestCase):
 
     def environment(self, **env):
         base = {name: value for name, value in peer.ENVIRONMENT.items() if name != "PYTHONPATH"}
-        return dict(base, LAMBDA_TASK_ROOT=self.task, AWS_EXECUTION_ENV="AWS_Lambda_nodejs20.x", **env)
+        return {**base, "LAMBDA_TASK_ROOT": self.task, "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x", **env}
 
     @contextlib.contextmanager
     def worker(self, code=None, handler="index.handler", name="index.js", **env):
@@ -184,6 +184,17 @@ class Visits(WorkerTest):
                                     ("function", None), ("twice", 1), ("args", ["string", "object", "function"])):
                 with self.subTest(event):
                     self.assertEqual(self.result(worker, event), expected)
+
+    def test_no_callbacks_from_24_on(self):
+        new = {"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
+        document, _ = self.init_error("exports.handler = (event, context, callback) => callback(null, 1);", **new)
+        self.assertEqual(document["errorType"], "Runtime.CallbackHandlerDeprecated")
+        self.assertIn("removed support for callback-based function handlers starting with Node.js 24", document["errorMessage"])
+        for code, answer in (("(event) => 'plain'", "plain"), ("async () => 'later'", "later"), ("() => {}", None)):
+            with self.worker(f"exports.handler = {code};", **new) as worker:
+                self.assertEqual(self.result(worker), answer)
+        with self.worker("exports.handler = () => 'plain';") as worker:  # before, only a promise or a callback answers
+            self.assertIsNone(self.result(worker))
 
     def test_waiting_for_an_empty_loop(self):
         code = """
