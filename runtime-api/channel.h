@@ -27,5 +27,6 @@ enum channel_type {
     CHANNEL_RESPONSE = 18,    /* meta: request id, content type. body: the result */
     CHANNEL_ERROR = 19,       /* meta: request id, error type. body: {"errorMessage","errorType","stackTrace"...} */
     CHANNEL_INIT_ERROR = 20,  /* meta: error type. body: the same */
-    CHANNEL_EXEC_FAILED = 21, /* meta: errno (decimal), path. The bootstrap could not be executed */
+    CHANNEL_EXEC_FAILED = 21, /* meta: errno (decimal), path, machine the file is built for if it is not
+                                 this one, else empty. The bootstrap could not be executed */
 };

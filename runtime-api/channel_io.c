@@ -85,12 +85,13 @@ static bool on_init_error(struct session *session, const struct channel_frame *f
 
 static bool on_exec_failed(struct session *session, const struct channel_frame *frame)
 {
-    const char *fields[2];
+    const char *fields[3];
     int64_t code;
-    if (session->runtime.state != RUNTIME_STARTED || !channel_fields(frame, fields, 2) ||
+    if (session->runtime.state != RUNTIME_STARTED || !channel_fields(frame, fields, 3) ||
         !str_to_i64(fields[0], 0, 4095, &code) || !runtime_step(&session->runtime, RUNTIME_FAIL_INIT))
         return session_break(session, "EXEC_FAILED in the wrong place");
-    return session_tell_exec_failed(session, (int)code, fields[1]);
+    const struct session_exec_failure failure = {.code = (int)code, .path = fields[1], .machine = fields[2]};
+    return session_tell_exec_failed(session, &failure);
 }
 
 /* RESPONSE and ERROR. The runtime reads its next event right after them. */

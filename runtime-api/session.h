@@ -55,12 +55,19 @@ struct session_error {
     const char *xray_cause; /* a JSON object of at most 64 KiB, or NULL */
 };
 
+/* A bootstrap that could not be executed. All borrowed for the call. */
+struct session_exec_failure {
+    int code; /* errno */
+    const char *path;
+    const char *machine; /* what the file is built for, where that is the reason; else "" */
+};
+
 /* All but log are called from the loop, never from inside a session_ call. The session may be freed in any of them. */
 struct session_events {
     void (*booted)(void *arg);  /* our runtimes: waiting for GO, no user code yet */
     void (*ready)(void *arg);   /* init is done: the runtime and every extension wait for an event */
     void (*init_error)(void *arg, const struct session_error *error);
-    void (*exec_failed)(void *arg, int code, const char *path);
+    void (*exec_failed)(void *arg, const struct session_exec_failure *failure);
     void (*response)(void *arg, const char *content_type, const char *body, size_t len);
     void (*error)(void *arg, const struct session_error *error);
     void (*too_large)(void *arg, size_t len); /* a response over the limit; the runtime goes on */

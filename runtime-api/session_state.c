@@ -55,9 +55,9 @@ bool session_tell_booted(struct session *session)
     return TELL(session, session->events->booted(session->arg));
 }
 
-bool session_tell_exec_failed(struct session *session, int code, const char *path)
+bool session_tell_exec_failed(struct session *session, const struct session_exec_failure *failure)
 {
-    return TELL(session, session->events->exec_failed(session->arg, code, path));
+    return TELL(session, session->events->exec_failed(session->arg, failure));
 }
 
 /* Before the first event all extensions must wait, later those that get each event. */

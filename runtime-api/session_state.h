@@ -123,7 +123,7 @@ void session_leave(struct session *session);
 /* ---- what a runtime did. true: the session is there as before; false: return to the loop at once ---- */
 
 bool session_tell_booted(struct session *session);
-bool session_tell_exec_failed(struct session *session, int code, const char *path);
+bool session_tell_exec_failed(struct session *session, const struct session_exec_failure *failure);
 /* The runtime asks for an event (its state is stepped by the caller), or an extension does: is all of it waiting now? */
 bool session_settle(struct session *session);
 /* For a runtime in RESPONSE or ERROR_RESPONSE, which becomes RESPONSE_SENT. */

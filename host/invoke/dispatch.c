@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "host/invoke/invocation.h"
@@ -22,12 +23,17 @@ static struct report_to lines_of(const struct invocation *inv)
 
 /* ---- a worker ---- */
 
-/* The clock starts: START, the function's deadline. */
-static void begin(struct invocation *inv)
+/* Duration and the function's deadline count from here. */
+static void start_clock(struct invocation *inv)
 {
-    struct report_to to = lines_of(inv);
     inv->start_us = clock_mono_us();
     inv->deadline_us = inv->start_us + (int64_t)inv->version->timeout_s * 1000000;
+}
+
+/* START, after what init printed: as on Lambda, also where init runs inside the invocation. */
+static void say_start(struct invocation *inv)
+{
+    struct report_to to = lines_of(inv);
     log_stream_begin(inv->stream, inv->request_id, inv->tail);
     report_start(&to, inv->request_id, inv->version->version);
 }
@@ -89,15 +95,18 @@ static void on_acquired(void *arg, struct worker *worker)
     inv->stream = worker_log(worker);
     worker_attach(worker, &worker_events, inv);
     if (worker_is_ready(worker)) {
-        begin(inv);
+        start_clock(inv);
+        say_start(inv);
         deliver(inv);
-    } else if (worker_was_reset(worker)) {
+        return;
+    }
+    log_stream_begin(inv->stream, "", inv->tail); /* what init prints is in the tail, but of no invocation */
+    if (worker_was_reset(worker)) {
+        start_clock(inv);
         invocation_set_phase(inv, INVOCATION_REINIT);
-        begin(inv);
         loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
     } else {
         invocation_set_phase(inv, INVOCATION_INIT);
-        log_stream_begin(inv->stream, "", inv->tail); /* what init prints is in the tail, but of no invocation */
         say_init_start(inv);
         loop_timer_set(inv->invoke->loop, &inv->timer, clock_mono_us() + inv->invoke->init_us_max);
     }
@@ -124,50 +133,91 @@ static void on_ready(void *arg)
     struct invocation *inv = arg;
     if (inv->phase == INVOCATION_INIT) {
         inv->init_us = clock_mono_us() - worker_init_us(inv->worker);
-        begin(inv);
+        start_clock(inv);
     }
+    say_start(inv);
     deliver(inv);
 }
 
-/* What a failed init leaves in the log: INIT_REPORT, and START if the invocation had not begun. */
-static void init_failed(struct invocation *inv, const char *status, const char *type)
+/* INIT_REPORT, after all that init printed. */
+static void report_failed_init(struct invocation *inv, const char *phase, const char *status, const char *type)
 {
     struct report_to to = lines_of(inv);
     int64_t took_us = clock_mono_us() - worker_init_us(inv->worker);
     worker_drain_log(inv->worker);
-    bool first = inv->phase == INVOCATION_INIT;
-    report_init_failed(&to, took_us, first ? "init" : "invoke", status, type);
-    if (!first)
-        return;
-    if (str_eq(status, "error")) /* after a timeout it runs again, as a part of the duration */
-        inv->init_us = took_us;
-    begin(inv);
+    report_init_failed(&to, took_us, phase, status, type);
+}
+
+/* Init has failed or taken too long. The first time it runs once more, inside the invocation and under the function's own
+ * timeout, and this says true; the second time the invocation has failed, which begins with START. */
+static bool init_again(struct invocation *inv, const char *status, const char *type)
+{
+    if (inv->phase != INVOCATION_INIT) {
+        report_failed_init(inv, "invoke", status, type);
+        say_start(inv);
+        return false;
+    }
+    report_failed_init(inv, "init", status, type);
+    start_clock(inv);
+    invocation_set_phase(inv, INVOCATION_REINIT);
+    loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
+    worker_restart(inv->worker);
+    return true;
+}
+
+static bool initialises(const struct invocation *inv)
+{
+    return inv->phase == INVOCATION_INIT || inv->phase == INVOCATION_REINIT;
 }
 
 static void on_init_error(void *arg, const struct session_error *error)
 {
     struct invocation *inv = arg;
-    init_failed(inv, "error", error->type);
+    if (init_again(inv, "error", error->type))
+        return;
     finish_status(inv, "error", error->type);
     finish_answer(inv, INVOKE_FUNCTION_ERROR, error->body, error->body_len);
     finish(inv, FINISH_RESET);
 }
 
-static void on_exec_failed(void *arg, int code, const char *path)
+/* What Lambda's supervisor itself says of a failure, between START and END. */
+static void say_failure(struct invocation *inv, const char *why, const char *type)
+{
+    if (inv->version->log_json)
+        return; /* platform.report says it */
+    CLEANUP(freep) char *line = str_format("RequestId: %s Error: %s\n%s", inv->request_id, why, type);
+    log_stream_platform(inv->stream, inv->request_id, line, inv->tail);
+}
+
+/* In Go's words, as Lambda's supervisor is written in it: "permission denied". */
+static void describe_exec_failure(const struct session_exec_failure *failure, char *out, size_t cap)
+{
+    char text[160];
+    struct utsname host;
+    if (failure->code == ENOENT) {
+        str_copy(out, cap, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+        return;
+    }
+    snprintf(out, cap, "fork/exec %.200s: %s", failure->path, strerror_r(failure->code, text, sizeof text));
+    for (char *c = strstr(out, ": "); c && *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    size_t len = strlen(out);
+    if (*failure->machine && uname(&host) == 0)
+        snprintf(out + len, cap - len, " (it is built for %.32s, this machine is %.32s)", failure->machine, host.machine);
+}
+
+static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     struct invocation *inv = arg;
-    init_failed(inv, "error", "Runtime.InvalidEntrypoint");
-    finish_status(inv, "error", "Runtime.InvalidEntrypoint");
+    static const char type[] = "Runtime.InvalidEntrypoint";
+    if (init_again(inv, "error", type))
+        return;
     char why[400];
-    char text[160];
-    if (code == ENOENT)
-        str_copy(why, sizeof why, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
-    else
-        snprintf(why, sizeof why, "fork/exec %.200s: %s", path, strerror_r(code, text, sizeof text));
-    for (char *c = strstr(why, ": "); c && *c; c++) /* "Permission denied" as Go says it */
-        if (code != ENOENT && *c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    finish_error(inv, "Runtime.InvalidEntrypoint", why);
+    describe_exec_failure(failure, why, sizeof why);
+    say_failure(inv, why, type);
+    finish_status(inv, "error", type);
+    finish_error(inv, type, why);
     finish(inv, FINISH_RESET);
 }
 
@@ -229,13 +279,8 @@ void dispatch_on_timer(void *arg)
         finish_report_now(inv);
         return;
     }
-    if (inv->phase == INVOCATION_INIT) {
-        init_failed(inv, "timeout", NULL);
-        invocation_set_phase(inv, INVOCATION_REINIT);
-        loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
-        worker_restart(inv->worker);
+    if (initialises(inv) && init_again(inv, "timeout", NULL))
         return;
-    }
     if (inv->undeliverable) {
         static const char why[] = "The event could not be handed to the runtime.";
         finish_status(inv, "error", "Sandbox.Failure");
@@ -243,8 +288,6 @@ void dispatch_on_timer(void *arg)
         finish(inv, FINISH_RESET);
         return;
     }
-    if (inv->phase == INVOCATION_REINIT)
-        init_failed(inv, "timeout", NULL);
     worker_drain_log(inv->worker);
     report_timeout(&to, inv->request_id, inv->version->timeout_s);
     finish_status(inv, "timeout", NULL);
@@ -273,17 +316,13 @@ static void describe_exit(const struct worker_exit *exit, char *out, size_t cap)
 static void on_exited(void *arg, const struct worker_exit *exit)
 {
     struct invocation *inv = arg;
-    struct report_to to = lines_of(inv);
     const char *type = exit->oom ? "Runtime.OutOfMemory" : "Runtime.ExitError";
     char why[256];
     describe_exit(exit, why, sizeof why);
-    if (inv->phase == INVOCATION_INIT || inv->phase == INVOCATION_REINIT)
-        init_failed(inv, "error", type);
+    if (initialises(inv) && init_again(inv, "error", type))
+        return;
     worker_drain_log(inv->worker);
-    if (!to.json) {
-        CLEANUP(freep) char *line = str_format("RequestId: %s Error: %s\nRuntime.ExitError", inv->request_id, why);
-        log_stream_platform(inv->stream, inv->request_id, line, inv->tail);
-    }
+    say_failure(inv, why, "Runtime.ExitError");
     finish_status(inv, "error", type);
     if (exit->oom) /* the kernel stops counting where the limit is */
         inv->peak_bytes = (uint64_t)inv->version->memory_mb << 20;
@@ -298,7 +337,9 @@ static void on_lost(void *arg, const char *message)
     log_warn("invoke.lost", "request=%s function=%s version=%s worker=%u why=%s", inv->request_id, inv->version->name,
              inv->version->version, worker_room_id(inv->worker), message);
     if (inv->phase == INVOCATION_INIT)
-        begin(inv);
+        start_clock(inv);
+    if (initialises(inv))
+        say_start(inv);
     finish_status(inv, "error", "Sandbox.Failure");
     if (inv->phase != INVOCATION_FINISHING)
         finish_answer(inv, INVOKE_SERVICE_ERROR, message, strlen(message));

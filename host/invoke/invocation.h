@@ -2,7 +2,7 @@
  *
  *            acquired, cold        ready             response, error          idle               measured
  *   WAITING ───────────────▶ INIT ───────▶ RUNNING ──────────────▶ FINISHING ──────▶ REPORTING ──────────▶ freed
- *      │  acquired, warm      │10 s            ▲  timeout, exit: answered, worker reset ─▲
+ *      │  acquired, warm      │10 s, error     ▲  timeout, exit: answered, worker reset ─▲
  *      ├──────────────────────┼────────────────┤
  *      │  acquired, reset     ▼                │
  *      └──────────────────▶ REINIT ────────────┘
@@ -29,7 +29,7 @@ enum invocation_phase {
     INVOCATION_REFUSED,   /* its answer goes out with the next turn of the loop */
     INVOCATION_WAITING,   /* for a worker */
     INVOCATION_INIT,      /* cold: user code loads, START is not yet written */
-    INVOCATION_REINIT,    /* user code loads again, under the function's own timeout */
+    INVOCATION_REINIT,    /* user code loads again, under the function's own timeout; nor here */
     INVOCATION_RUNNING,   /* delivered */
     INVOCATION_FINISHING, /* the answer is known, the runtime is not idle yet */
     INVOCATION_REPORTING, /* the worker is given back, REPORT waits for a measurement */

@@ -53,7 +53,7 @@ struct worker_exit {
 struct worker_events {
     void (*ready)(void *arg); /* init is done, worker_deliver() may be called */
     void (*init_error)(void *arg, const struct session_error *error);
-    void (*exec_failed)(void *arg, int code, const char *path);
+    void (*exec_failed)(void *arg, const struct session_exec_failure *failure);
     void (*response)(void *arg, const char *body, size_t len);
     void (*error)(void *arg, const struct session_error *error);
     void (*too_large)(void *arg, size_t len);

@@ -62,13 +62,13 @@ static void on_init_error(void *arg, const struct session_error *error)
         worker_retire(worker);
 }
 
-static void on_exec_failed(void *arg, int code, const char *path)
+static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     struct worker *worker = arg;
     if (!starts(worker))
         return;
     if (worker->events)
-        worker->events->exec_failed(worker->events_arg, code, path);
+        worker->events->exec_failed(worker->events_arg, failure);
     else
         worker_retire(worker);
 }

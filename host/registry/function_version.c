@@ -1,7 +1,9 @@
 /* Function versions for the data plane: built from a stored row when first needed, counted, freed with their last user. */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "host/registry/function_record.h"
 #include "lib/aws/arn.h"
@@ -71,6 +73,18 @@ static void set_failed(struct function_version *version, const char *code, const
     version->state_reason_code = copy(code);
 }
 
+/* arm64 code on x86-64, or the other way round: interpreted code runs, native code does not load. */
+static void note_architecture(struct function_version *version)
+{
+    struct utsname host;
+    struct runtime_match *match = &version->match;
+    if (uname(&host) < 0 || version->arm64 == str_eq(host.machine, "aarch64"))
+        return;
+    size_t len = strlen(match->note);
+    snprintf(match->note + len, sizeof(match->note) - len, "%sthe function is for %s, this machine is %.32s: native code in it does not load",
+             len > 0 ? "; " : "", version->arm64 ? "arm64" : "x86_64", host.machine);
+}
+
 /* How it runs on this host, which may have changed since the last start: the state follows. */
 static void match_runtime(struct function_version *version, const struct registry *registry)
 {
@@ -78,6 +92,8 @@ static void match_runtime(struct function_version *version, const struct registr
     version->state = "Active";
     if (runtimes_match(registry->runtimes, version->runtime, registry->runtimes_exact, &version->match, &err) < 0)
         set_failed(version, "InvalidRuntime", err.msg);
+    else
+        note_architecture(version);
 }
 
 static struct function_version *version_build(const struct function_record *record, const struct version_row *row)

@@ -39,7 +39,7 @@ struct runtime_match {
     enum runtime_language language;
     const struct runtime_interpreter *interpreter; /* NULL for provided.* */
     bool exact;       /* the interpreter has the identifier's version */
-    char note[256];   /* when not exact: "python3.12 runs on Python 3.11.2 (/usr/bin/python3.11)"; else empty */
+    char note[384];   /* when not exact: "python3.12 runs on Python 3.11.2 (/usr/bin/python3.11)"; else empty; room for more */
 };
 
 int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;

@@ -2,12 +2,15 @@
  * it runs where no library need be. Node's worker execs the interpreter at once, which boots and waits for GO itself; a custom
  * runtime's worker waits, takes the environment from the START frame and execs the archive's bootstrap. The protocol is on top
  * of zygote.h. */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "runtime-api/channel.h"
@@ -84,6 +87,27 @@ static void receive_start(void)
     environment[count] = NULL;
 }
 
+/* What a program is built for, if not for this machine; else "". */
+static const char *foreign_machine(const char *path)
+{
+    static const struct {
+        unsigned machine;
+        const char *name; /* as uname says it */
+    } known[] = {{EM_X86_64, "x86_64"}, {EM_AARCH64, "aarch64"}, {EM_386, "i686"}, {EM_ARM, "armv7l"}, {EM_RISCV, "riscv64"}};
+    Elf64_Ehdr head; /* e_machine is where a 32-bit one has it */
+    struct utsname host;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, &head, sizeof head);
+    if (fd >= 0)
+        close(fd);
+    if (n < (ssize_t)offsetof(Elf64_Ehdr, e_version) || memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || uname(&host) < 0)
+        return "";
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].machine == head.e_machine)
+            return strcmp(known[i].name, host.machine) == 0 ? "" : known[i].name;
+    return "another machine";
+}
+
 static void run_bootstrap(void)
 {
     static const char *const paths[] = {"/var/task/bootstrap", "/opt/bootstrap"};
@@ -100,7 +124,7 @@ static void run_bootstrap(void)
         path = paths[i];
         break;
     }
-    int n = snprintf(fields, sizeof fields, "%d%c%s", code, 0, path);
+    int n = snprintf(fields, sizeof fields, "%d%c%s%c%s", code, 0, path, 0, code == ENOEXEC ? foreign_machine(path) : "");
     send_frame(CHANNEL_EXEC_FAILED, fields, (size_t)n + 1);
     _exit(code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }

@@ -234,7 +234,10 @@ static void test_invoke_init_fails(void)
     CU_ASSERT(fake_until(&c.done));
     CU_ASSERT(c.result.outcome == INVOKE_FUNCTION_ERROR && str_eq(c.payload, "{\"errorType\":\"Runtime.ImportModuleError\"}"));
     CU_ASSERT(has(c.tail, "INIT_REPORT Init Duration: ") && has(c.tail, "Phase: init\tStatus: error\tError Type: Runtime.Imp"));
-    CU_ASSERT(has(c.tail, "START RequestId") && has(c.tail, "END RequestId"));
+    /* Once more, inside the invocation; START is written after it. */
+    CU_ASSERT(fake_count(SPAWN_ROOM_RESET) >= 1);
+    char *again = strstr(c.tail, "Phase: invoke\tStatus: error\tError Type: Runtime.Imp"), *begun = strstr(c.tail, "START RequestId");
+    CU_ASSERT(again && begun && again < begun && has(begun, "END RequestId") && !strstr(begun, "\tInit Duration"));
     fake.init_fails = false;
     fake.exec_errno = ENOENT;
     start(&c, true);
@@ -244,7 +247,12 @@ static void test_invoke_init_fails(void)
     fake.exec_errno = ENOEXEC;
     start(&c, true);
     CU_ASSERT(fake_until(&c.done));
-    CU_ASSERT(has(c.payload, "fork/exec /var/task/bootstrap: exec format error"));
+    CU_ASSERT(has(c.payload, "fork/exec /var/task/bootstrap: exec format error\""));
+    fake.exec_machine = "pdp11";
+    start(&c, true);
+    CU_ASSERT(fake_until(&c.done));
+    CU_ASSERT(has(c.payload, "exec format error (it is built for pdp11, this machine is "));
+    CU_ASSERT(has(c.tail, "exec format error (it is built for pdp11") && has(c.tail, "\nRuntime.InvalidEntrypoint\nEND"));
     fake.exec_errno = 0;
     fake.no_ready = true;
     start(&c, true);

@@ -60,7 +60,8 @@ static void run_said(void *arg)
         } else if (task->what == SAY_INIT_ERROR) {
             e->init_error(s->arg, &error);
         } else if (task->what == SAY_EXEC_FAILED) {
-            e->exec_failed(s->arg, fake.exec_errno, "/var/task/bootstrap");
+            const struct session_exec_failure failure = {fake.exec_errno, "/var/task/bootstrap", fake.exec_machine};
+            e->exec_failed(s->arg, &failure);
         } else if (task->what == SAY_RESPONSE) {
             e->response(s->arg, "application/json", task->body, strlen(task->body));
         } else if (task->what == SAY_ERROR) {
@@ -395,6 +396,7 @@ void fake_open(const struct pool_options *options)
     static const struct pool_endpoint_events endpoint = {.open = open_endpoint, .close = close_endpoint};
     struct err err;
     memset(&fake, 0, sizeof fake);
+    fake.exec_machine = "";
     fake.sent = calloc(FAKE_SENT, sizeof *fake.sent);
     fake.stats = (struct spawn_stats){.memory_bytes = 2 << 20, .peak_bytes = 3 << 20};
     strcpy(fake.dir, "/tmp/stoke-pool-XXXXXX");

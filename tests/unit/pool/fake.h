@@ -33,6 +33,7 @@ struct fake {
     bool no_boot, no_ready; /* runtimes do not say BOOTED, READY */
     bool init_fails;
     int exec_errno;      /* the runtime says EXEC_FAILED */
+    const char *exec_machine; /* in it; "" unless a test sets it */
     bool echo;           /* runtimes answer at once with the event */
     struct spawn_stats stats; /* of every room */
     struct session *session[FAKE_ROOMS]; /* by room id */

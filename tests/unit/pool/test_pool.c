@@ -19,7 +19,7 @@ static int order;
 
 static void v_ready(void *arg) { ((struct visit *)arg)->ready++; }
 static void v_init_error(void *arg, const struct session_error *e) { (void)e, ((struct visit *)arg)->init_error++; }
-static void v_exec(void *arg, int code, const char *path) { (void)arg, (void)code, (void)path; }
+static void v_exec(void *arg, const struct session_exec_failure *failure) { (void)arg, (void)failure; }
 static void v_response(void *arg, const char *b, size_t n) { (void)b, (void)n, ((struct visit *)arg)->response++; }
 static void v_error(void *arg, const struct session_error *e) { (void)arg, (void)e; }
 static void v_large(void *arg, size_t n) { (void)arg, (void)n; }

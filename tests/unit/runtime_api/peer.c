@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/strutil.h"
 #include "runtime-api/channel.h"
 
 struct peer peer;
@@ -63,12 +64,14 @@ static void on_init_error(void *arg, const struct session_error *error)
     hook("init_error");
 }
 
-static void on_exec_failed(void *arg, int code, const char *path)
+static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     (void)arg;
     peer.seen.exec_failed++;
-    peer.seen.exec_code = code;
-    keep(peer.seen.why, path, strlen(path));
+    peer.seen.exec_code = failure->code;
+    char *text = str_format("%s %s", failure->path, failure->machine);
+    keep(peer.seen.why, text, strlen(text));
+    free(text);
     hook("exec_failed");
 }
 

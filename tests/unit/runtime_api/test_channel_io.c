@@ -96,9 +96,9 @@ static void test_channel_exec(void)
     peer_close();
 
     peer_open();
-    peer_frame(CHANNEL_EXEC_FAILED, "13\0/var/task/bootstrap", 23, NULL, 0);
-    CU_ASSERT(peer.seen.exec_failed == 1 && peer.seen.exec_code == 13);
-    CU_ASSERT_STRING_EQUAL(peer.seen.why, "/var/task/bootstrap");
+    peer_frame(CHANNEL_EXEC_FAILED, "8\0/var/task/bootstrap\0aarch64", 30, NULL, 0);
+    CU_ASSERT(peer.seen.exec_failed == 1 && peer.seen.exec_code == 8);
+    CU_ASSERT_STRING_EQUAL(peer.seen.why, "/var/task/bootstrap aarch64");
     peer_close();
 }
 
@@ -145,8 +145,8 @@ static void test_channel_breaks(void)
         {CHANNEL_ERROR, 3, "r", 2, "1"},
         {CHANNEL_INIT_ERROR, 3, "r", 2, "1"},
         {CHANNEL_INIT_ERROR, 0, "r", 2, "1"},
-        {CHANNEL_EXEC_FAILED, 2, "1\0p", 4, ""},
-        {CHANNEL_EXEC_FAILED, 0, "x\0p", 4, ""},
+        {CHANNEL_EXEC_FAILED, 2, "1\0p\0", 5, ""},
+        {CHANNEL_EXEC_FAILED, 0, "x\0p\0", 5, ""},
         {CHANNEL_START, 1, NULL, 0, ""},
         {CHANNEL_INVOKE, 2, NULL, 0, ""},
         {0, 1, NULL, 0, ""},

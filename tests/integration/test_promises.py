@@ -1,0 +1,162 @@
+"""Promises of the runtimes, seen from outside with the real client: what a function's init leaves behind, on what it runs and
+where that is said, and that what cannot run here says why."""
+import base64
+import json
+import re
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+INIT_FAILS_ONCE = '''
+import os
+if not os.path.exists("/tmp/second"):
+    open("/tmp/second", "w").close()
+    raise RuntimeError("the first time")
+def handler(event, context):
+    return "the second time"
+'''
+
+
+def make(stoke, name, files, handler="app.handler", **more):
+    client = stoke.client()
+    client.create_function(**{**stoke.function(name, files), "Handler": handler, **more})
+    return client, stoke.wait_active(name)
+
+
+def visit(client, name, event=None):
+    """(error or None, answer, log)"""
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(event or {}), LogType="Tail")
+    return answer.get("FunctionError"), json.loads(answer["Payload"].read()), base64.b64decode(answer["LogResult"]).decode()
+
+
+def cli(stoke, *words, status=0):
+    run = subprocess.run([stoke.build / "stoke", "--endpoint", stoke.endpoint, *words], capture_output=True, text=True, timeout=60)
+    assert run.returncode == status, run
+    return run.stdout
+
+
+def logged(stoke, name):
+    page = json.loads(stoke.request("GET", f"/_stoke/logs?function={name}")[2])
+    return [event["message"].rstrip("\n") for event in page["events"]]
+
+
+def in_order(text, *parts):
+    at = -1
+    for part in parts:
+        at = text.find(part, at + 1)
+        assert at >= 0, (part, text)
+
+
+# ---- init
+
+
+def test_a_failed_init_runs_once_more_inside_the_invocation(stoke, name):
+    client, _ = make(stoke, name, {"app.py": INIT_FAILS_ONCE})
+    error, answer, log = visit(client, name)
+    assert (error, answer) == (None, "the second time")
+    in_order(log, "[ERROR] RuntimeError: the first time", "INIT_REPORT Init Duration: ", "Phase: init\tStatus: error", "START RequestId",
+             "END RequestId", "REPORT RequestId")
+    assert "Phase: invoke" not in log and "\tInit Duration" not in log
+
+
+def test_an_init_that_fails_twice(stoke, name):
+    client, _ = make(stoke, name, {"app.py": "import absent\n"})
+    error, answer, log = visit(client, name)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.ImportModuleError")
+    assert answer["errorMessage"] == "Unable to import module 'app': No module named 'absent'"
+    in_order(log, "[ERROR]", "Phase: init\tStatus: error\tError Type: Runtime.ImportModuleError", "[ERROR]",
+             "Phase: invoke\tStatus: error\tError Type: Runtime.ImportModuleError", "START", "END",
+             "Status: error\tError Type: Runtime.ImportModuleError")
+
+
+def test_a_missing_bootstrap_is_named_in_the_log(stoke, name):
+    client, _ = make(stoke, name, {"readme": "nothing to run"}, Runtime="provided.al2023")
+    error, answer, log = visit(client, name)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.InvalidEntrypoint")
+    in_order(log, "Phase: init", "Phase: invoke", "START", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]\n"
+             "Runtime.InvalidEntrypoint", "END")
+
+
+# ---- on what it runs
+
+
+def test_init_start(stoke, name):
+    client, _ = make(stoke, name, {"app.py": "def handler(event, context):\n    return 1\n"})
+    _, _, log = visit(client, name)
+    assert "INIT_START" not in log  # as on Lambda, LogResult begins after it
+    first = logged(stoke, name)[0]
+    assert re.fullmatch(r"INIT_START Runtime Version: python:3\.11\.\d+\tRuntime Version ARN: "
+                        r"arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}", first)
+
+
+def test_the_nearest_version_says_so(stoke, name):
+    client, configuration = make(stoke, name, {"app.py": "import sys\ndef handler(event, context):\n    return sys.version_info[:2]\n"},
+                                 Runtime="python3.13")
+    assert configuration["State"] == "Active" and configuration["Runtime"] == "python3.13"
+    assert visit(client, name)[1] == [3, 11]
+    assert "Note: python3.13 runs on Python 3.11." in logged(stoke, name)[0]
+    assert "note: python3.13 runs on Python 3.11." in cli(stoke, "list")
+
+
+def test_another_architecture_says_so(stoke, name):
+    client, configuration = make(stoke, name, {"app.py": "import os\ndef handler(event, context):\n    return os.uname().machine\n"},
+                                 Architectures=["arm64"])
+    assert configuration["State"] == "Active" and configuration["Architectures"] == ["arm64"]
+    machine = visit(client, name)[1]
+    words = f"the function is for arm64, this machine is {machine}"
+    assert machine == "aarch64" or (words in logged(stoke, name)[0] and words in cli(stoke, "list"))
+
+
+def test_a_foreign_program_is_named(stoke, name):
+    program = bytearray(open("/bin/true", "rb").read())
+    program[18:20] = (0xf3).to_bytes(2, "little")  # RISC-V
+    client, _ = make(stoke, name, {"bootstrap": (bytes(program), 0o755)}, Runtime="provided.al2023")
+    error, answer, log = visit(client, name)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.InvalidEntrypoint")
+    why = "fork/exec /var/task/bootstrap: exec format error (it is built for riscv64, this machine is "
+    assert why in answer["errorMessage"] and why in log
+
+
+def test_a_foreign_native_module_names_both_versions(stoke, name):
+    files = {"app.py": "import fast\ndef handler(event, context):\n    return 1\n",
+             "fast.cpython-313-x86_64-linux-gnu.so": open("/bin/true", "rb").read()}
+    client, _ = make(stoke, name, files, Runtime="python3.13")
+    error, answer, _ = visit(client, name)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.ImportModuleError")
+    assert "fast.cpython-313-x86_64-linux-gnu.so" in answer["errorMessage"]
+    assert "python3.13" in answer["errorMessage"] and "Python 3.11." in answer["errorMessage"]
+
+
+def test_a_language_that_is_not_here(stoke, name):
+    client, configuration = make(stoke, name, {"x": "y"}, Runtime="java21")
+    assert (configuration["State"], configuration["StateReasonCode"]) == ("Failed", "InvalidRuntime")
+    assert "java21" in configuration["StateReason"] and "provided.al2023" in configuration["StateReason"]
+    assert configuration["StateReason"] in cli(stoke, "list")
+    with pytest.raises(ClientError) as refused:
+        client.invoke(FunctionName=name)
+    assert refused.value.response["Error"]["Code"] == "InvalidRuntimeException"
+
+
+def test_exact_versions_only(make_stoke):
+    stoke = make_stoke(config={"runtimes.exact": "yes"})
+    client = stoke.client()
+    with pytest.raises(ClientError) as refused:
+        client.create_function(**{**stoke.function("new"), "Runtime": "python3.13"})
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+    assert "python3.13 is not installed on this host" in str(refused.value)
+    client.create_function(**stoke.function("old"))
+    assert stoke.wait_active("old")["State"] == "Active"
+
+
+def test_retired_and_unknown_runtimes(make_stoke):
+    strict, lenient = make_stoke(), make_stoke(config={"runtimes.retired": "allow"})
+    for runtime, words in [("python3.7", "The runtime parameter of python3.7 is no longer supported"),
+                           ("python9.9", "Value python9.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set")]:
+        with pytest.raises(ClientError) as refused:
+            strict.client().create_function(**{**strict.function("old"), "Runtime": runtime})
+        assert words in str(refused.value)
+    lenient.client().create_function(**{**lenient.function("old"), "Runtime": "python3.7"})
+    lenient.wait_active("old")
+    assert visit(lenient.client(), "old", {"a": 1})[:2] == (None, {"a": 1})
+    assert "runtime=python3.7" in lenient.log()
