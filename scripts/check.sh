@@ -55,15 +55,7 @@ units_gcc() { unit_tests $out/gcc; }
 units_asan() { LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp unit_tests $out/asan -L unit -LE no_sanitizer; }
 units_tsan() { unit_tests $out/tsan -L threads; }
 
-fuzz_smoke() { # every target for a few seconds; a finding is an artifact and an exit status
-    local target
-    for target in "$out"/fuzz/fuzz/fuzz_*; do
-        [ -x "$target" ] || continue
-        echo "== $(basename "$target")"
-        mkdir -p "$out/corpus/$(basename "$target")"
-        "$target" -max_total_time=10 -rss_limit_mb=1024 -artifact_prefix="$logs/" "$out/corpus/$(basename "$target")" || return 1
-    done
-}
+fuzz_smoke() { tests/fuzz/run --seconds 10 --build "$out/fuzz"; }
 
 clients() { # the virtual environment with boto3 and the AWS CLI
     [ -x .venv/bin/aws ] && [ .venv/stamp -nt tests/requirements.txt ] && return 0
