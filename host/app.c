@@ -201,6 +201,13 @@ int app_run(struct app *app)
     return app->status;
 }
 
+/* What is at work on other threads ends while all that it reports to is there. Nothing new comes in meanwhile. */
+static void finish_work(struct app *app)
+{
+    while ((app->jobs != NULL && jobs_unfinished(app->jobs) > 0) || (app->registry != NULL && registry_is_busy(app->registry)))
+        loop_run_posted(app->loop);
+}
+
 /* The reverse of the start; every part may be missing. invoke and pool first: they answer what still runs, and close the
  * listeners of the server. */
 void app_free(struct app *app)
@@ -212,6 +219,7 @@ void app_free(struct app *app)
         registry_on_active(app->registry, NULL, NULL);
         registry_on_unused(app->registry, NULL, NULL);
     }
+    finish_work(app);
     if (app->invoke != NULL)
         invoke_free(app->invoke);
     if (app->pool != NULL)

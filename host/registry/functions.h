@@ -27,6 +27,8 @@ struct registry_options {
 int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err) WARN_UNUSED;
 /* Commits what is under way; no done callback runs any more. Versions still counted elsewhere live on. */
 void registry_close(struct registry *registry);
+/* Writes are on their way, or what follows from them: their callbacks are still to run. */
+bool registry_is_busy(const struct registry *registry);
 
 /* The host's runtimes changed: versions that could not run are matched anew. The old runtimes stay as long as the registry. */
 void registry_set_runtimes(struct registry *registry, const struct runtimes *runtimes);

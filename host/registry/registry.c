@@ -55,6 +55,11 @@ void registry_close(struct registry *registry)
     registry_free_if_unneeded(registry);
 }
 
+bool registry_is_busy(const struct registry *registry)
+{
+    return registry->posted > 0;
+}
+
 void registry_free_if_unneeded(struct registry *registry)
 {
     if (registry->closed && registry->posted == 0 && registry->versions == 0)

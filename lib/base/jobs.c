@@ -10,6 +10,7 @@
 #define THREADS_MAX 64
 
 struct job {
+    struct jobs *jobs;
     jobs_fn *work, *done;
     void *arg;
     STAILQ_ENTRY(job) link;
@@ -17,13 +18,21 @@ struct job {
 
 struct jobs {
     struct loop *loop;
-    unsigned threads;
+    unsigned threads, unfinished; /* the latter: loop thread only */
     pthread_t thread[THREADS_MAX];
     pthread_mutex_t lock; /* guards queue and stopping */
     pthread_cond_t more;
     STAILQ_HEAD(, job) queue;
     bool stopping;
 };
+
+static void finish(void *arg)
+{
+    struct job *job = arg;
+    job->jobs->unfinished--;
+    job->done(job->arg);
+    free(job);
+}
 
 static void *work_loop(void *arg)
 {
@@ -40,8 +49,7 @@ static void *work_loop(void *arg)
         STAILQ_REMOVE_HEAD(&jobs->queue, link);
         pthread_mutex_unlock(&jobs->lock);
         job->work(job->arg);
-        loop_post(jobs->loop, job->done, job->arg);
-        free(job);
+        loop_post(jobs->loop, finish, job);
         pthread_mutex_lock(&jobs->lock);
     }
     pthread_mutex_unlock(&jobs->lock);
@@ -71,17 +79,25 @@ void jobs_submit(struct jobs *jobs, jobs_fn *work, jobs_fn *done, void *arg)
     struct job *job = malloc(sizeof *job);
     if (!job)
         abort();
-    *job = (struct job){.work = work, .done = done, .arg = arg};
+    *job = (struct job){.jobs = jobs, .work = work, .done = done, .arg = arg};
+    jobs->unfinished++;
     pthread_mutex_lock(&jobs->lock);
     STAILQ_INSERT_TAIL(&jobs->queue, job, link);
     pthread_cond_signal(&jobs->more);
     pthread_mutex_unlock(&jobs->lock);
 }
 
+unsigned jobs_unfinished(const struct jobs *jobs)
+{
+    return jobs->unfinished;
+}
+
 void jobs_free(struct jobs *jobs)
 {
     if (!jobs)
         return;
+    while (jobs->unfinished)
+        loop_run_posted(jobs->loop);
     pthread_mutex_lock(&jobs->lock);
     jobs->stopping = true;
     pthread_cond_broadcast(&jobs->more);

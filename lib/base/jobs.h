@@ -15,5 +15,7 @@ typedef void jobs_fn(void *arg);
 int jobs_new(unsigned threads, struct loop *loop, struct jobs **ret_jobs, struct err *err) WARN_UNUSED;
 /* Loop thread only. Runs work(arg) on some thread, in order of submission per thread, then done(arg) on the loop. */
 void jobs_submit(struct jobs *jobs, jobs_fn *work, jobs_fn *done, void *arg);
-/* Waits for running and queued work; their done callbacks stay posted on the loop. */
+/* Submitted, and not yet done with: their done callbacks are still to run. Loop thread only. */
+unsigned jobs_unfinished(const struct jobs *jobs);
+/* Waits for running and queued work and runs what is posted on the loop, so that every done callback has run. Loop thread only. */
 void jobs_free(struct jobs *jobs);

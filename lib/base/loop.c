@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -272,6 +273,22 @@ static void run_tasks(struct loop *loop)
     }
 }
 
+static void drain_wake(struct loop *loop)
+{
+    uint64_t drained;
+    while (read(loop->wake_fd, &drained, sizeof drained) > 0)
+        ;
+}
+
+void loop_run_posted(struct loop *loop)
+{
+    struct pollfd wake = {.fd = loop->wake_fd, .events = POLLIN};
+    if (poll(&wake, 1, -1) < 0)
+        assert(errno == EINTR);
+    drain_wake(loop);
+    run_tasks(loop);
+}
+
 /* ---- a round ---- */
 
 void loop_run_once(struct loop *loop, int timeout_ms)
@@ -294,8 +311,7 @@ void loop_run_once(struct loop *loop, int timeout_ms)
         uint64_t drained;
         while (read(loop->timer_fd, &drained, sizeof drained) > 0)
             ;
-        while (read(loop->wake_fd, &drained, sizeof drained) > 0)
-            ;
+        drain_wake(loop);
         run_tasks(loop);
     }
     run_timers(loop);

@@ -56,5 +56,7 @@ void loop_post(struct loop *loop, loop_task_fn *fn, void *arg);
 
 /* One round: waits up to timeout_ms (-1: until something happens), then runs what is due. */
 void loop_run_once(struct loop *loop, int timeout_ms);
+/* Waits for what is posted and runs that alone: no watch, no timer. For the end, when only work on other threads is to be finished. */
+void loop_run_posted(struct loop *loop);
 /* The descriptor to watch for reading when nesting. */
 int loop_fd(const struct loop *loop);

@@ -145,5 +145,28 @@ static void test_loop_nests(void)
     loop_free(loop);
 }
 
+static void post_again(void *arg)
+{
+    note((void *)1);
+    loop_post(arg, note, (void *)2);
+}
+
+/* At the end: what is posted runs, also by what was posted; a timer that is due does not, until the next round. */
+static void test_loop_run_posted(void)
+{
+    struct loop *loop = make();
+    struct loop_timer timer;
+    order_len = 0;
+    loop_timer_init(&timer, note, (void *)3);
+    loop_timer_set(loop, &timer, clock_mono_us() - 1);
+    loop_post(loop, post_again, loop);
+    while (order_len < 2)
+        loop_run_posted(loop);
+    CU_ASSERT(order_len == 2 && order[0] == 1 && order[1] == 2);
+    loop_run_once(loop, 1000);
+    CU_ASSERT(order_len == 3 && order[2] == 3);
+    loop_free(loop);
+}
+
 TEST_MAIN("loop", TEST(test_loop_timers_in_order), TEST(test_loop_remove_in_callback), TEST(test_loop_post),
-          TEST(test_loop_nests))
+          TEST(test_loop_run_posted), TEST(test_loop_nests))
