@@ -20,13 +20,14 @@ class Reports:
 
     def environment(self):
         """GCC's address and undefined behaviour sanitizers are two libraries: each has its options, and a file of its own. TZ: without
-        it glibc reads the time zone anew for every mktime(), under a lock that the thread sanitizer does not know."""
+        it glibc reads the time zone anew for every mktime(), under a lock that the thread sanitizer does not know. The quarantine: what
+        was freed last is kept to catch its use, and would count as memory not given back."""
         def options(variable, name, own):
             given = os.environ.get(variable)
             return f"{own}:log_path={self.dir}/{name}" + (f":{given}" if given else "")
         suppressions = f"suppressions={TESTS}"
         return {"TZ": os.environ.get("TZ", ":/etc/localtime"),
-                "ASAN_OPTIONS": options("ASAN_OPTIONS", "asan", "detect_leaks=1:detect_stack_use_after_return=1"),
+                "ASAN_OPTIONS": options("ASAN_OPTIONS", "asan", "detect_leaks=1:detect_stack_use_after_return=1:quarantine_size_mb=32"),
                 "LSAN_OPTIONS": options("LSAN_OPTIONS", "lsan", f"{suppressions}/lsan.supp:print_suppressions=0"),
                 "UBSAN_OPTIONS": options("UBSAN_OPTIONS", "ubsan", "print_stacktrace=1"),
                 "TSAN_OPTIONS": options("TSAN_OPTIONS", "tsan", f"{suppressions}/tsan.supp:second_deadlock_stack=1")}
