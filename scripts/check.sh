@@ -79,6 +79,12 @@ integration_tsan() { sanitized tsan; }
 containment() { python3 tests/containment/run_probes.py --build "$out/gcc"; }
 crash() { tests/crash/run --kills 12 --build "$out/gcc"; }
 
+vm_short() { # in a machine as users have it; prints its SKIP where there is none
+    local status=0
+    tests/vm/run --short --build "$out/gcc" || status=$?
+    [ $status = 77 ] || return $status
+}
+
 # Prints each skip with its reason, and fails for one whose requirement can be had.
 skips() {
     local status=0 line pattern condition allowed
@@ -121,6 +127,7 @@ if [ $quick = 0 ]; then
     fi
     stage containment containment
     stage crash crash
+    stage vm-short vm_short
 fi
 skips || failed=$((failed + 1))
 
