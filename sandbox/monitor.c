@@ -77,6 +77,21 @@ static int lock_data(struct monitor *monitor, struct err *err)
     return 0;
 }
 
+/* A predecessor on this port, with other data, may still be ending what it has in groups of the same name. */
+static int take_groups(struct monitor *monitor, struct err *err)
+{
+    int64_t deadline = clock_mono_us() + LOCK_US_MAX;
+    for (;;) {
+        int rc = cgroup_open(monitor->options->cgroup_name, &monitor->spawner.cgroups, err);
+        if (rc == 0)
+            rc = cgroup_lock(monitor->spawner.cgroups, err);
+        if (rc != -ERR_CONFLICT || clock_mono_us() > deadline)
+            return rc;
+        cgroup_close(STEAL(monitor->spawner.cgroups));
+        usleep(20000);
+    }
+}
+
 /* Unique uids need root. Where the range cannot be reserved, say so and go on with the first one. */
 static void choose_uids(struct monitor *monitor)
 {
@@ -165,7 +180,7 @@ static int prepare(struct monitor *monitor, struct err *err)
     if (rc < 0)
         return rc;
     choose_uids(monitor);
-    rc = cgroup_open(options->cgroup_name, &monitor->spawner.cgroups, err);
+    rc = take_groups(monitor, err);
     if (rc == 0)
         sweep(monitor, false);
     return rc;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,6 +116,20 @@ void cgroup_close(struct cgroups *cgroups)
         fd_closep(&cgroups->hierarchies[i].root_fd);
     }
     free(cgroups);
+}
+
+int cgroup_lock(const struct cgroups *cgroups, struct err *err)
+{
+    for (size_t i = 0; i < cgroups->count; i++) {
+        const struct cgroup_hierarchy *h = &cgroups->hierarchies[i];
+        struct stat locked, named;
+        if (flock(h->root_fd, LOCK_EX | LOCK_NB) < 0)
+            return errno == EWOULDBLOCK ? err_set(err, ERR_CONFLICT, "another daemon uses the control group %s/%s", h->base, cgroups->name)
+                                        : err_errno(err, "locking the control group %s/%s", h->base, cgroups->name);
+        if (fstat(h->root_fd, &locked) < 0 || fstatat(h->base_fd, cgroups->name, &named, 0) < 0 || locked.st_ino != named.st_ino)
+            return err_set(err, ERR_CONFLICT, "another daemon is removing the control group %s/%s", h->base, cgroups->name);
+    }
+    return 0;
 }
 
 const struct cgroup_abilities *cgroup_abilities(const struct cgroups *cgroups)

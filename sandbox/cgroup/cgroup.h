@@ -39,6 +39,9 @@ struct cgroup_usage {
 
 int cgroup_open(const char *name, struct cgroups **ret_cgroups, struct err *err) WARN_UNUSED;
 void cgroup_close(struct cgroups *cgroups);
+/* Ours alone from here on, until no process has its descriptors any more. ERR_CONFLICT: another daemon has them, or has just
+ * removed them: open them anew and try again. */
+int cgroup_lock(const struct cgroups *cgroups, struct err *err) WARN_UNUSED;
 const struct cgroup_abilities *cgroup_abilities(const struct cgroups *cgroups);
 /* Our directory in the v2 tree, the parent of all leaves there, for BPF programs; borrowed, -1 where there is
  * no v2 tree. */

@@ -32,6 +32,7 @@
 #include "sandbox/stages/template.h"
 
 #define START_US_MAX (20 * 1000000)
+#define ANSWER_US_MAX (5 * 1000000) /* an order takes a few milliseconds */
 #define SPARE_ROOMS 2 /* of each zygote; 0.3 MB each */
 #define ZYGOTE_OOM_SCORE "300" /* the host's OOM killer takes a worker or a zygote before stoked */
 
@@ -192,9 +193,28 @@ static void on_exited(void *arg, int wait_status, uint64_t peak_bytes)
     forget(zygote);
 }
 
+static bool owes_workers(const struct zygote *zygote)
+{
+    const struct room *room;
+    TAILQ_FOREACH(room, &zygote->rooms, zygote_link)
+        if (room->ordered)
+            return true;
+    return false;
+}
+
+/* It did not start, or it serves and has said nothing for long though orders lie before it: then all that come would wait. */
 static void on_deadline(void *arg)
 {
-    fail(arg, "timeout", ETIMEDOUT);
+    struct zygote *zygote = arg;
+    if (zygote->state != ZYGOTE_SERVING)
+        fail(zygote, "timeout", ETIMEDOUT);
+    else if (owes_workers(zygote))
+        fail(zygote, "unresponsive", ETIMEDOUT);
+}
+
+static void expect_answer(struct zygote *zygote)
+{
+    loop_timer_set(zygote->spawner->loop, &zygote->deadline, clock_mono_us() + ANSWER_US_MAX);
 }
 
 static void keep_template(struct zygote *zygote)
@@ -253,6 +273,8 @@ static bool receive(struct zygote *zygote)
         return false;
     }
     report.stage[sizeof report.stage - 1] = '\0';
+    if (zygote->state == ZYGOTE_SERVING)
+        expect_answer(zygote); /* the next one */
     on_report(zygote, &report);
     return true;
 }
@@ -296,6 +318,8 @@ void zygote_order_room(struct zygote *zygote, struct room *room)
         room_worker_failed(room, "zygote", EPIPE);
         return;
     }
+    if (!loop_timer_is_set(&zygote->deadline))
+        expect_answer(zygote);
     if (TAILQ_EMPTY(&zygote->waiting) && sandbox_run_order(room, zygote->sock))
         return;
     room->order_waits = true;

@@ -24,7 +24,7 @@ struct zygote {
     int sock, complaints; /* its socket; what it writes to stderr */
     int mounts;           /* the template's mount namespace, -1 until it is complete */
     struct loop_watch *watch;
-    struct loop_timer deadline;
+    struct loop_timer deadline; /* of the start; while it serves, of its next report */
     int64_t began_us;
     struct room_list waiting; /* rooms whose order its socket did not take yet */
     struct room_list rooms;   /* all rooms it owns */

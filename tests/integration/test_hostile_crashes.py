@@ -98,6 +98,39 @@ def test_lock_is_held_while_the_monitor_ends(own):
     own.start()
 
 
+def test_other_data_on_the_port_of_a_killed_one(own, make_stoke):
+    """Its control groups have the same name: the second waits until the first's monitor has ended them."""
+    own.create("sleeper", "python3.11", "app.handler", {"app.py": CODE}, Timeout=30)
+    for _ in range(4):
+        threads = [in_background(own.invoke, "sleeper", {"s": 5}) for _ in range(24)]
+        time.sleep(0.7)
+        own.process.kill()
+        own.process.wait()
+        other = make_stoke(port=own.port)
+        make_honest(other)
+        for _ in range(3):
+            honest_answers(other)
+        other.process.kill()
+        other.process.wait()
+        own.start()
+        honest_answers(own)
+        [t.join(30) for t in threads]
+
+
+def test_zygote_that_hangs(make_stoke):
+    """It is replaced: the visit that found out waits for the next one, nobody else notices."""
+    stoke = make_stoke(config={"pool.blanks_min": 0})
+    stoke.create("first", "python3.11", "app.handler", {"app.py": CODE})
+    until(lambda: health(stoke)["pool"]["zygotes"] == 1, what="the zygote")
+    zygotes = [p for p, name in descendants(stoke.process.pid) if name.startswith("python")]
+    assert len(zygotes) == 1
+    os.kill(zygotes[0], signal.SIGSTOP)
+    answers = [stoke.invoke("first", {"n": 1}) for _ in range(4)]
+    assert answers[-1][2] == b"1", answers
+    assert len([a for a in answers if a[2] != b"1"]) <= 2, answers
+    assert zygotes[0] not in processes() and "unresponsive" in stoke.log()
+
+
 # ---- kill -9
 
 @pytest.mark.parametrize("victim", ["spawner", "monitor", "stoked"])
