@@ -15,6 +15,7 @@
 #define WORKER_MEASURE_US (50 * 1000)
 #define WORKER_MEASURES_MAX 1024
 #define WORKER_KILL_TRIES 3
+#define ZYGOTES_MAX 64                             /* at once; each takes some 10 MB that no budget counts */
 #define ZYGOTE_START_US (20 * 1000 * 1000)
 #define ZYGOTE_BACKOFF_MIN_US (100 * 1000)
 #define ZYGOTE_BACKOFF_MAX_US (5 * 1000 * 1000)

@@ -17,6 +17,7 @@
 #include "lib/base/strutil.h"
 
 static void on_timer(void *arg);
+static void kill_blanks(struct zygote *zygote, unsigned keep);
 
 static void fill_spec(const struct pool *pool, const struct function_version *version, struct spawn_zygote *spec)
 {
@@ -83,12 +84,47 @@ static int64_t back_off(struct zygote *zygote)
     return clock_mono_us() + pause_us;
 }
 
+/* Its rooms that have a function live on; zygote_use() starts it anew. */
+static void rest(struct zygote *zygote)
+{
+    kill_blanks(zygote, 0);
+    stop(zygote, zygote->id);
+    stop(zygote, zygote->next_id);
+    zygote->id = zygote->next_id = 0;
+    zygote->state = ZYGOTE_DOWN;
+}
+
+static bool is_crowded(const struct pool *pool)
+{
+    unsigned standing = 0;
+    for (const struct zygote *zygote = pool->zygotes; zygote; zygote = zygote->hh.next)
+        standing += zygote->state != ZYGOTE_DOWN;
+    return standing >= ZYGOTES_MAX;
+}
+
+/* Accounts cost nothing to name: the zygote that was not asked for the longest makes place for the one that is. */
+static void make_place(struct pool *pool)
+{
+    struct zygote *oldest = NULL;
+    for (struct zygote *zygote = pool->zygotes; zygote; zygote = zygote->hh.next)
+        if (zygote->state == ZYGOTE_UP && TAILQ_EMPTY(&zygote->waiters) && zygote->making == 0 &&
+            (!oldest || zygote->used_us < oldest->used_us))
+            oldest = zygote;
+    if (oldest)
+        rest(oldest);
+}
+
 static void start(struct zygote *zygote)
 {
     struct pool *pool = zygote->pool;
     struct err err;
     if (!pool->spawner_up || pool->draining)
         return; /* zygotes_up() comes back to it */
+    if (is_crowded(pool)) {
+        if (TAILQ_EMPTY(&zygote->waiters))
+            return; /* it was to be there ahead of its first visit */
+        make_place(pool);
+    }
     if (send_start(zygote, &zygote->id, &err) < 0) {
         log_warn("zygote.start_failed", "interpreter=%s error=%s", zygote->spec.interpreter, err.msg);
         loop_timer_set(pool->loop, &zygote->timer, back_off(zygote));
@@ -230,11 +266,7 @@ void zygotes_tick(struct pool *pool, int64_t now)
         if (zygote->state != ZYGOTE_UP)
             continue;
         if (!wanted(zygote, now) && zygote->making == 0) {
-            kill_blanks(zygote, 0);
-            stop(zygote, zygote->id);
-            stop(zygote, zygote->next_id);
-            zygote->id = zygote->next_id = 0;
-            zygote->state = ZYGOTE_DOWN;
+            rest(zygote);
             continue;
         }
         kill_blanks(zygote, zygote_blank_target(zygote) * 2);

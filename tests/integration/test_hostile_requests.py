@@ -332,3 +332,22 @@ def test_listen_addresses_that_are_refused(stoke, tmp_path, address):
 def test_what_health_counts_after_all_this(stoke):
     assert health(stoke)["ready"] is True
     assert descriptors(stoke.process.pid) < 400
+
+
+def test_accounts_without_number(make_stoke):
+    """An account is a name in a header: what is prepared for each is bounded, and everyone's functions run."""
+    stoke = make_stoke(config={"pool.blanks_min": 0})
+    zipped = base64.b64encode(archive({"app.py": "def handler(e, c):\n    return e['n']\n"})).decode()
+
+    def call(account, method, path, body):
+        return stoke.request(method, path, body, {"Content-Type": "application/json", "Authorization":
+                             f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/lambda/aws4_request"})
+
+    accounts = [f"{100000000000 + i}" for i in range(90)]
+    for account in accounts:
+        assert call(account, "POST", FUNCTIONS, creation("same", zipped))[0] == 201
+    until(lambda: health(stoke)["pool"]["zygotes"] >= 60, 60, what="the zygotes")
+    for account in accounts[::-9]:
+        assert call(account, "POST", INVOKE.format("same"), b'{"n": 1}')[2] == b"1"
+    assert health(stoke)["pool"]["zygotes"] <= 64
+    make_honest(stoke)
