@@ -27,17 +27,30 @@ static int all_functions(struct cli *cli, cJSON **ret_list)
     return CLI_OK;
 }
 
-/* How each function runs on this host: name -> {"Note": ...}, from the daemon's own page. */
-static const char *note_of(const cJSON *here, const char *name)
+/* How a function runs on this host, from the daemon's own page; NULL: it does not say. */
+static const cJSON *here_of(const cJSON *here, const char *name)
 {
     const cJSON *item, *functions = json_get(here, "Functions");
     cJSON_ArrayForEach(item, functions)
     {
         const char *n = json_str(item, "FunctionName");
         if (n && str_eq(n, name))
-            return json_str(item, "Note");
+            return item;
     }
     return NULL;
+}
+
+static void show_notes(const cJSON *here, int indent)
+{
+    const char *note = json_str(here, "Note");
+    const cJSON *name, *stored_only = json_get(here, "StoredOnly");
+    if (note && *note)
+        printf("%-*s  note: %s\n", indent, "", note);
+    if (stored_only == NULL)
+        return;
+    printf("%-*s  stored, not acted on: ", indent, "");
+    cJSON_ArrayForEach(name, stored_only)
+        printf("%s%s", cJSON_GetStringValue(name), name->next ? ", " : "\n");
 }
 
 static void show_table(const cJSON *list, const cJSON *here)
@@ -53,11 +66,10 @@ static void show_table(const cJSON *list, const cJSON *here)
     cJSON_ArrayForEach(f, list)
     {
         const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *state = json_str(f, "State");
-        const char *changed = json_str(f, "LastModified"), *note = note_of(here, name);
+        const char *changed = json_str(f, "LastModified");
         printf("%-*s  %-16s %-9s %6lld MB %6lld s  %.19s\n", width, name, runtime ? runtime : "-", state ? state : "Active",
                (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
-        if (note && *note)
-            printf("%-*s  note: %s\n", width, "", note);
+        show_notes(here_of(here, name), width);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/api/settings/stored_only.h"
 #include "host/invoke/invoke.h"
 #include "host/pool/pool.h"
 #include "host/registry/functions.h"
@@ -132,6 +133,7 @@ cJSON *health_json(const struct health *health, const struct health_sources *sou
     cJSON_AddNumberToObject(out, "spawnerLosses", (double)health->spawner_losses);
     cJSON_AddStringToObject(out, "network", network_names[health->config->network]);
     cJSON_AddStringToObject(out, "functionsEndpoint", endpoint_names[health->config->functions_endpoint]);
+    cJSON_AddItemToObject(out, "storedOnly", stored_only_all());
     cJSON_AddItemToObject(out, "host", host_json(health, sources->runtimes));
     cJSON_AddItemToObject(out, "pool", pool_json(sources->pool));
     return out;

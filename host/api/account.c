@@ -1,5 +1,4 @@
-/* What is asked about an account rather than a function's code, and the small reads around a function that tools make after
- * every deployment: GetAccountSettings, GetCallerIdentity, GetPolicy, ListTags, GetFunctionCodeSigningConfig. */
+/* What is asked about an account rather than a function: GetAccountSettings, GetCallerIdentity; and GetFunctionCodeSigningConfig. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,14 +54,6 @@ void get_caller_identity(struct api_call *call)
     call_reply(call, out);
 }
 
-/* AddPermission does not exist yet, so no function has a policy; of a function that does not exist AWS says the same. */
-void get_policy(struct api_call *call)
-{
-    struct function_name name;
-    if (call_function_name(call, &name))
-        call_fail(call, "ResourceNotFoundException", "The resource you requested does not exist.");
-}
-
 void get_function_code_signing_config(struct api_call *call)
 {
     struct function_name name;
@@ -71,58 +62,5 @@ void get_function_code_signing_config(struct api_call *call)
         return;
     cJSON *out = cJSON_CreateObject(); /* without CodeSigningConfigArn: there are no such configurations */
     cJSON_AddStringToObject(out, "FunctionName", name.name);
-    call_reply(call, out);
-}
-
-/* Things other than functions that may carry tags, none of which can exist yet. */
-static bool refuse_other_resource(struct api_call *call, const char *arn)
-{
-    static const struct {
-        const char *part, *words;
-    } kinds[] = {
-        {":event-source-mapping:", "Event source mapping not found"},
-        {":capacity-provider:", "Capacity provider not found"},
-        {":code-signing-config:", "Code signing configuration not found"},
-        {":layer:", "Layer not found"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (strstr(arn, kinds[i].part) == NULL)
-            continue;
-        call_fail(call, "ResourceNotFoundException", "%s: %s", kinds[i].words, arn);
-        return true;
-    }
-    return false;
-}
-
-void list_tags(struct api_call *call)
-{
-    const char *arn = json_str(call->aws.input, "Resource");
-    struct function_name name;
-    struct function_record *record;
-    struct function_facts facts;
-    struct err err;
-    cJSON *tags = NULL;
-    if (arn == NULL)
-        arn = "";
-    if (refuse_other_resource(call, arn))
-        return;
-    if (function_name_parse(arn, NULL, call->aws.account, call->aws.region, &name, &err) < 0) {
-        call_fail_err(call, &err);
-        return;
-    }
-    if (*name.qualifier != '\0') {
-        call_fail(call, "InvalidParameterValueException",
-                  "Tags on function aliases and versions are not supported. Please specify a function ARN.");
-        return;
-    }
-    if (registry_find(call->api->options.registry, &name, &record, &err) < 0 ||
-        registry_describe(record, NULL, &facts, &err) < 0) {
-        call_fail_err(call, &err);
-        return;
-    }
-    if (facts.tags == NULL || json_parse(facts.tags, strlen(facts.tags), &tags, &err) < 0)
-        tags = cJSON_CreateObject();
-    cJSON *out = cJSON_CreateObject();
-    cJSON_AddItemToObject(out, "Tags", tags);
     call_reply(call, out);
 }

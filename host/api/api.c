@@ -20,6 +20,7 @@ static const struct {
 } operations[] = {
     {"Invoke", invoke_function, ACCESS_INVOKE},
     {"GetCallerIdentity", get_caller_identity, ACCESS_INVOKE},
+    {"AddPermission", add_permission, ACCESS_ACCOUNT},
     {"CreateAlias", create_alias, ACCESS_ACCOUNT},
     {"CreateFunction", create_function, ACCESS_ACCOUNT},
     {"DeleteAlias", delete_alias, ACCESS_ACCOUNT},
@@ -38,6 +39,9 @@ static const struct {
     {"ListVersionsByFunction", list_versions_by_function, ACCESS_ACCOUNT},
     {"PublishVersion", publish_version, ACCESS_ACCOUNT},
     {"PutFunctionConcurrency", put_function_concurrency, ACCESS_ACCOUNT},
+    {"RemovePermission", remove_permission, ACCESS_ACCOUNT},
+    {"TagResource", tag_resource, ACCESS_ACCOUNT},
+    {"UntagResource", untag_resource, ACCESS_ACCOUNT},
     {"UpdateAlias", update_alias, ACCESS_ACCOUNT},
     {"UpdateFunctionCode", update_function_code, ACCESS_ACCOUNT},
     {"UpdateFunctionConfiguration", update_function_configuration, ACCESS_ACCOUNT},

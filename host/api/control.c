@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/settings/stored_only.h"
 #include "host/api/code.h"
 #include "host/telemetry/logs.h"
 #include "lib/base/clock.h"
@@ -265,6 +266,9 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
         if (facts.match->interpreter != NULL)
             cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
         cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
+        cJSON *stored_only = stored_only_of(records[i], facts.config);
+        if (stored_only != NULL)
+            cJSON_AddItemToObject(item, "StoredOnly", stored_only);
         cJSON_AddItemToArray(list, item);
     }
     free(records);

@@ -14,4 +14,8 @@ api_handler_fn invoke_function;
 api_handler_fn put_function_concurrency, get_function_concurrency, delete_function_concurrency;
 
 /* account.c */
-api_handler_fn get_account_settings, get_caller_identity, get_policy, list_tags, get_function_code_signing_config;
+api_handler_fn get_account_settings, get_caller_identity, get_function_code_signing_config;
+
+/* settings/ */
+api_handler_fn add_permission, remove_permission, get_policy;
+api_handler_fn tag_resource, untag_resource, list_tags;

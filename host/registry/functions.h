@@ -69,7 +69,7 @@ void registry_abandon(struct function_record *record);
  * way. */
 int registry_publish(struct function_record *record, const char *description, registry_done_fn *done, void *arg,
                      struct err *err) WARN_UNUSED;
-/* Deletes a published version, which must exist. */
+/* Deletes a published version, which must exist, with the settings about it. Not while settings are being written. */
 int registry_delete_version(struct function_record *record, uint64_t number, registry_done_fn *done, void *arg,
                             struct err *err) WARN_UNUSED;
 /* Deletes the function with all versions and settings; done's record is NULL. ERR_CONFLICT while an update is under way. Not while

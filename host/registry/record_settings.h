@@ -6,6 +6,7 @@
 
 #include "host/registry/settings.h"
 
+struct db_conn;
 struct registry;
 struct settings_waiter;
 
@@ -26,6 +27,9 @@ struct setting {
 };
 
 void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value);
+/* Everything about a qualifier that is no more: in memory, and on the writer thread. */
+void record_drop_settings(struct function_record *record, const char *qualifier);
+int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qualifier, struct err *err) WARN_UNUSED;
 void record_free_settings(struct function_record *record);
 void record_wake_waiting(struct function_record *record);
 const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */

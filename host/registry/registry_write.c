@@ -305,7 +305,10 @@ static int delete_version_work(struct db_conn *conn, void *arg, struct err *err)
     db_bind_i64(stmt, 2, (int64_t)change->gone);
     r = db_step(stmt, err);
     db_done(stmt);
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    CLEANUP(freep) char *qualifier = str_format("%llu", (unsigned long long)change->gone);
+    return record_drop_settings_work(conn, change->id, qualifier, err);
 }
 
 static void version_deleted(void *arg, const struct err *err)
@@ -315,16 +318,23 @@ static void version_deleted(void *arg, const struct err *err)
     if (!registry_enter(change.registry))
         return;
     record_set_state(change.record, RECORD_READY);
-    if (err == NULL)
+    change.record->writing = false;
+    if (err == NULL) {
+        CLEANUP(freep) char *qualifier = str_format("%llu", (unsigned long long)change.gone);
+        record_drop_settings(change.record, qualifier);
         record_remove_published(change.record, change.gone);
+    }
     change.done(change.arg, change.record, err);
+    record_wake_waiting(change.record);
 }
 
 int registry_delete_version(struct function_record *record, uint64_t number, registry_done_fn *done, void *arg, struct err *err)
 {
+    assert(!record->writing);
     if (record->state != RECORD_READY)
         return refuse_busy(record, err);
     record_set_state(record, RECORD_CLAIMED);
+    record->writing = true; /* of its settings, which go with it */
     struct change *change = change_new(record, NULL, done, arg);
     change->gone = number;
     db_write(record->registry->db, delete_version_work, version_deleted, change);

@@ -13,7 +13,7 @@
 #define KEY_BYTES 256 /* a kind, a space, a qualifier of at most 128 */
 
 struct change {
-    char *kind, *qualifier, *value; /* value NULL: gone */
+    char *kind, *qualifier, *value; /* kind NULL: all kinds; value NULL: gone */
 };
 
 /* One write on its way. */
@@ -23,6 +23,9 @@ struct write {
     int64_t id; /* of the function */
     bool is_tags;
     char *tags;
+    bool revises;      /* a version's RevisionId changes, too */
+    uint64_t version;  /* 0: $LATEST */
+    char revision_id[ID_UUID_BYTES];
     size_t count;
     struct change *changes;
     registry_written_fn *done;
@@ -120,6 +123,19 @@ void record_free_settings(struct function_record *record)
     }
 }
 
+void record_drop_settings(struct function_record *record, const char *qualifier)
+{
+    struct setting *setting, *next;
+    HASH_ITER(hh, record->settings, setting, next)
+    {
+        if (!str_eq(setting->key + setting->kind_len + 1, qualifier))
+            continue;
+        HASH_DEL(record->settings, setting);
+        free(setting->value);
+        free(setting);
+    }
+}
+
 const char *registry_setting(const struct function_record *record, const char *kind, const char *qualifier)
 {
     const struct setting *setting = find(record, kind, qualifier);
@@ -193,11 +209,27 @@ static void write_free(struct write *write)
     free(write);
 }
 
+int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qualifier, struct err *err)
+{
+    static const char sql[] = "DELETE FROM function_setting WHERE function_id = ? AND qualifier = ?";
+    struct db_stmt *stmt;
+    int r = db_prepare(conn, sql, &stmt, err);
+    if (r < 0)
+        return r;
+    db_bind_i64(stmt, 1, id);
+    db_bind_text(stmt, 2, qualifier);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    return r < 0 ? r : 0;
+}
+
 static int write_change(struct db_conn *conn, int64_t id, const struct change *change, struct err *err)
 {
     static const char put[] = "INSERT OR REPLACE INTO function_setting (function_id, kind, qualifier, value) VALUES (?, ?, ?, ?)";
     static const char gone[] = "DELETE FROM function_setting WHERE function_id = ? AND kind = ? AND qualifier = ?";
     struct db_stmt *stmt;
+    if (change->kind == NULL)
+        return record_drop_settings_work(conn, id, change->qualifier, err);
     int r = change->value != NULL ? db_prepare(conn, put, &stmt, err) : db_prepare(conn, gone, &stmt, err);
     if (r < 0)
         return r;
@@ -225,13 +257,47 @@ static int write_tags(struct db_conn *conn, int64_t id, const char *tags, struct
     return r < 0 ? r : 0;
 }
 
+static int write_revision(struct db_conn *conn, const struct write *write, struct err *err)
+{
+    static const char sql[] = "UPDATE function_version SET revision_id = ? WHERE function_id = ? AND version = ?";
+    struct db_stmt *stmt;
+    int r = db_prepare(conn, sql, &stmt, err);
+    if (r < 0)
+        return r;
+    db_bind_text(stmt, 1, write->revision_id);
+    db_bind_i64(stmt, 2, write->id);
+    db_bind_i64(stmt, 3, (int64_t)write->version);
+    r = db_step(stmt, err);
+    db_done(stmt);
+    return r < 0 ? r : 0;
+}
+
 static int write_work(struct db_conn *conn, void *arg, struct err *err)
 {
     const struct write *write = arg;
     int r = write->is_tags ? write_tags(conn, write->id, write->tags, err) : 0;
     for (size_t i = 0; r == 0 && i < write->count; i++)
         r = write_change(conn, write->id, &write->changes[i], err);
-    return r;
+    return r == 0 && write->revises ? write_revision(conn, write, err) : r;
+}
+
+static void show(struct write *write)
+{
+    struct function_record *record = write->record;
+    for (size_t i = 0; i < write->count; i++) {
+        const struct change *change = &write->changes[i];
+        if (change->kind != NULL)
+            record_set_setting(record, change->kind, change->qualifier, change->value);
+        else
+            record_drop_settings(record, change->qualifier);
+    }
+    if (write->is_tags) {
+        free(record->tags);
+        record->tags = STEAL(write->tags);
+    }
+    struct version_row *row = write->version == 0 ? record->latest : record_published(record, write->version);
+    if (write->revises && row != NULL)
+        (void)str_copy(row->revision_id, sizeof(row->revision_id), write->revision_id);
 }
 
 static void written(void *arg, const struct err *err)
@@ -243,12 +309,8 @@ static void written(void *arg, const struct err *err)
         return;
     }
     record->writing = false;
-    for (size_t i = 0; err == NULL && i < write->count; i++)
-        record_set_setting(record, write->changes[i].kind, write->changes[i].qualifier, write->changes[i].value);
-    if (err == NULL && write->is_tags) {
-        free(record->tags);
-        record->tags = STEAL(write->tags);
-    }
+    if (err == NULL)
+        show(write);
     write->done(write->arg, err);
     record_wake_waiting(record);
     write_free(write);
@@ -273,8 +335,7 @@ static char *copy(const char *text)
     return copied;
 }
 
-void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count,
-                             registry_written_fn *done, void *arg)
+static struct write *write_new(const struct setting_change *changes, size_t count, registry_written_fn *done, void *arg)
 {
     struct write *write = calloc(1, sizeof(*write));
     if (write == NULL || (write->changes = calloc(count, sizeof(*write->changes))) == NULL)
@@ -284,6 +345,22 @@ void registry_settings_write(struct function_record *record, const struct settin
     write->arg = arg;
     for (size_t i = 0; i < count; i++)
         write->changes[i] = (struct change){copy(changes[i].kind), copy(changes[i].qualifier), copy(changes[i].value)};
+    return write;
+}
+
+void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count,
+                             registry_written_fn *done, void *arg)
+{
+    submit(record, write_new(changes, count, done, arg));
+}
+
+void registry_settings_revise(struct function_record *record, uint64_t version, const struct setting_change *changes, size_t count,
+                              registry_written_fn *done, void *arg)
+{
+    struct write *write = write_new(changes, count, done, arg);
+    write->revises = true;
+    write->version = version;
+    id_uuid(write->revision_id);
     submit(record, write);
 }
 
@@ -292,7 +369,8 @@ void registry_tags_write(struct function_record *record, const char *tags, regis
     struct write *write = calloc(1, sizeof(*write));
     if (write == NULL)
         abort();
-    *write = (struct write){.is_tags = true, .tags = copy(tags), .done = done, .arg = arg};
+    *write = (struct write){.is_tags = true, .tags = copy(tags), .revises = true, .done = done, .arg = arg};
+    id_uuid(write->revision_id);
     submit(record, write);
 }
 

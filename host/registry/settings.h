@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 
@@ -31,8 +32,9 @@ struct registry;
 #define SETTING_SCALING "scaling"
 
 struct setting_change {
-    const char *kind, *qualifier;
-    const char *value; /* JSON text; NULL: gone */
+    const char *kind;      /* NULL, with no value: everything about the qualifier */
+    const char *qualifier;
+    const char *value;     /* JSON text; NULL: gone */
 };
 
 /* err is NULL after the commit; record NULL when the function is gone. */
@@ -52,5 +54,8 @@ bool registry_settings_wait(struct function_record *record, void (*fn)(void *arg
 /* All changes or none; borrowed for the call. Not while another write is under way. */
 void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count,
                              registry_written_fn *done, void *arg);
-/* Tags of the function: an object of strings as JSON text, or NULL. The same rules. */
+/* The same, and the version's RevisionId changes in the same commit. version: 0 for $LATEST. */
+void registry_settings_revise(struct function_record *record, uint64_t version, const struct setting_change *changes, size_t count,
+                              registry_written_fn *done, void *arg);
+/* Tags of the function: an object of strings as JSON text, or NULL. The same rules; the RevisionId of $LATEST changes. */
 void registry_tags_write(struct function_record *record, const char *tags, registry_written_fn *done, void *arg);

@@ -119,7 +119,7 @@ static void write_alias(struct api_call *call, struct function_record *record, c
         cJSON_AddStringToObject(alias, "RevisionId", revision);
         text = json_print(alias);
     }
-    const struct setting_change change = {SETTING_ALIAS, write->name.qualifier, text};
+    const struct setting_change change = {alias != NULL ? SETTING_ALIAS : NULL, write->name.qualifier, text};
     registry_settings_write(record, &change, 1, written, write);
 }
 

@@ -6,6 +6,7 @@
 #include "host/api/code.h"
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
+#include "host/api/settings/tags.h"
 #include "lib/base/log.h"
 
 /* The call on its way. */
@@ -67,7 +68,8 @@ void create_function(struct api_call *call)
     struct function_name name;
     struct function_record *record;
     struct err err;
-    if (!code_request_fits(call) || !call_function_name(call, &name))
+    const cJSON *tags = json_get(call->aws.input, "Tags");
+    if (!code_request_fits(call) || !call_function_name(call, &name) || !tags_check(call, tags))
         return;
     cJSON *config = function_config_new(call, &name);
     if (config == NULL)
@@ -91,7 +93,6 @@ void create_function(struct api_call *call)
     if (creation == NULL)
         abort();
     *creation = (struct creation){.call = call, .record = record, .config = config};
-    const cJSON *tags = json_get(call->aws.input, "Tags");
     creation->tags = tags != NULL ? cJSON_Duplicate(tags, true) : NULL;
     code_put(call->api, zip, code_stored, creation);
 }

@@ -1,0 +1,54 @@
+/* What Stoke stores as AWS does and does not act on yet. */
+#include "host/api/settings/stored_only.h"
+
+#include <stdlib.h>
+
+#include "host/api/settings/common.h"
+#include "host/registry/settings.h"
+#include "lib/base/strutil.h"
+
+static const struct {
+    const char *name;
+    const char *kind;                     /* a kind of setting, or: */
+    const char *parent, *member, *unless; /* a member of the configuration with another value than this */
+} stored_only[] = {
+    {.name = "resource policies", .kind = SETTING_POLICY},
+    {.name = "TracingConfig", .parent = "TracingConfig", .member = "Mode", .unless = "PassThrough"},
+};
+
+cJSON *stored_only_all(void)
+{
+    cJSON *names = cJSON_CreateArray();
+    for (size_t i = 0; i < ARRAY_LEN(stored_only); i++)
+        cJSON_AddItemToArray(names, cJSON_CreateString(stored_only[i].name));
+    return names;
+}
+
+static bool has_setting(const struct function_record *record, const char *kind)
+{
+    struct setting_view *views;
+    size_t count = registry_settings(record, kind, &views);
+    free(views);
+    return count > 0;
+}
+
+cJSON *stored_only_of(const struct function_record *record, const char *config)
+{
+    CLEANUP(json_freep) cJSON *tree = setting_parse(config);
+    cJSON *names = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(stored_only); i++) {
+        bool has;
+        if (stored_only[i].kind != NULL) {
+            has = has_setting(record, stored_only[i].kind);
+        } else {
+            const char *value = json_str(json_get(tree, stored_only[i].parent), stored_only[i].member);
+            has = value != NULL && !str_eq(value, stored_only[i].unless);
+        }
+        if (!has)
+            continue;
+        if (names == NULL)
+            names = cJSON_CreateArray();
+        cJSON_AddItemToArray(names, cJSON_CreateString(stored_only[i].name));
+    }
+    return names;
+}
