@@ -1,12 +1,19 @@
-/* Reading stored logs back: both files are taken whole (they are bounded), the wanted records are found from the end. */
+/* Reading stored logs back, from the end: as much of the two files as the wanted records take, for whoever follows a log asks often
+ * and wants little. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/telemetry/log_store.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
+
+#define TAIL_BYTES (128 * 1024) /* what is read first, and four times as much each time it was not enough */
+#define DISORDER_US (60 * 1000000) /* a report is written a moment after its time */
 
 struct line {
     const char *p;
@@ -36,8 +43,10 @@ static int collect(struct wanted *w, const char *data, size_t len, struct err *e
         size_t start = prev ? (size_t)(prev - data) + 1 : 0;
         if (w->count == w->limit)
             return 1;
-        /* Not a stop: a report is written a moment after its time, so times are nearly, not strictly, in order. */
-        if (line_time(data + start, end - start) >= w->since_us && end < len) {
+        int64_t time = line_time(data + start, end - start);
+        if (time < w->since_us - DISORDER_US && end < len)
+            return 1;
+        if (time >= w->since_us && end < len) {
             if (w->count == w->cap) {
                 size_t cap = w->cap ? 2 * w->cap : 256;
                 struct line *lines = reallocarray(w->lines, cap, sizeof *lines);
@@ -87,13 +96,48 @@ static void deliver(const struct line *line, log_record_fn *fn, void *arg)
     fn(arg, &record);
 }
 
-static int read_one(struct logs *logs, const char *path, const char *file, char **ret_data, size_t *ret_len, struct err *err)
+/* The last bytes of a file, at most, from the beginning of a line on. *ret_whole: there are no more before them. */
+static int read_tail(int fd, size_t bytes, char **ret_data, size_t *ret_len, bool *ret_whole, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, "reading a log");
+    size_t size = (size_t)st.st_size, len = size < bytes ? size : bytes;
+    CLEANUP(freep) char *data = malloc(len + 1);
+    if (!data)
+        return err_set(err, ERR_NO_MEMORY, "no memory to read a log");
+    ssize_t n = pread(fd, data, len, (off_t)(size - len));
+    if (n < 0)
+        return err_errno(err, "reading a log");
+    *ret_whole = len == size;
+    const char *line = *ret_whole ? data : memchr(data, '\n', (size_t)n);
+    size_t skip = line ? (size_t)(line - data) + !*ret_whole : (size_t)n; /* what it begins with is the end of a line */
+    memmove(data, data + skip, (size_t)n - skip);
+    *ret_len = (size_t)n - skip;
+    *ret_data = STEAL(data);
+    return 0;
+}
+
+/* Collects from one file; its text is kept in *ret_data for the lines to point to. Returns as collect() does. */
+static int collect_file(const struct logs *logs, const char *path, const char *file, struct wanted *wanted, char **ret_data,
+                        struct err *err)
 {
     char name[512];
+    size_t before = wanted->count, len = 0;
+    bool whole = false;
     snprintf(name, sizeof name, "%s/%s", path, file);
-    size_t max = logs->file_bytes_max + LOG_STORE_PENDING_MAX;
-    int rc = fd_read_file(logs->dirfd, name, max, ret_data, ret_len, err);
-    return rc == -ERR_NOT_FOUND ? 0 : rc;
+    CLEANUP(fd_closep) int fd = openat(logs->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_errno(err, "reading %s", name);
+    int rc = 0;
+    for (size_t bytes = TAIL_BYTES; rc == 0 && !whole; bytes *= 4) {
+        free(STEAL(*ret_data));
+        wanted->count = before;
+        rc = read_tail(fd, bytes, ret_data, &len, &whole, err);
+        if (rc == 0)
+            rc = collect(wanted, *ret_data, len, err);
+    }
+    return rc;
 }
 
 int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg,
@@ -104,16 +148,12 @@ int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, 
     if (rc < 0)
         return rc;
     log_group_flush(group);
-    CLEANUP(freep) char *current = NULL, *previous = NULL;
-    size_t current_len = 0, previous_len = 0;
+    CLEANUP(freep) char *current = NULL;
+    CLEANUP(freep) char *previous = NULL;
     struct wanted wanted = {.limit = limit, .since_us = since_us};
-    rc = read_one(logs, group->path, LOG_STORE_CURRENT, &current, &current_len, err);
+    rc = collect_file(logs, group->path, LOG_STORE_CURRENT, &wanted, &current, err);
     if (rc == 0)
-        rc = collect(&wanted, current, current_len, err);
-    if (rc == 0)
-        rc = read_one(logs, group->path, LOG_STORE_PREVIOUS, &previous, &previous_len, err);
-    if (rc == 0)
-        rc = collect(&wanted, previous, previous_len, err);
+        rc = collect_file(logs, group->path, LOG_STORE_PREVIOUS, &wanted, &previous, err);
     for (size_t i = wanted.count; rc >= 0 && i > 0; i--)
         deliver(&wanted.lines[i - 1], fn, arg);
     free(wanted.lines);

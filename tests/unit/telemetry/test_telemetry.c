@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/telemetry/log_stream.h"
 #include "host/telemetry/report.h"
@@ -126,6 +127,39 @@ static void test_tail(void)
     CU_ASSERT(log_tail_copy(tail, out) == LOG_TAIL_BYTES && str_ends(out, "END") && out[0] == big[10000 - LOG_TAIL_BYTES + 3]);
     free(big);
     free(tail);
+}
+
+/* The files are read from their ends, in growing parts, across the two of them. */
+static void test_read_parts(void)
+{
+    enum { LINES = 12000 };
+    begin(700 * 1024);
+    struct log_stream *s = open_stream();
+    int64_t halfway = 0;
+    for (int i = 0; i < LINES; i++) {
+        char line[128];
+        if (i == LINES / 2) {
+            log_stream_platform(s, "r", "half", NULL);
+            read_all(0, 1); /* flushes */
+            usleep(2000);
+            halfway = clock_wall_us();
+        }
+        int n = snprintf(line, sizeof line, "line %d %060d\n", i, 0);
+        log_stream_feed(s, line, (size_t)n);
+    }
+    log_stream_close(s);
+    static const size_t limits[] = {1, 10, 1000, 5000, LINES};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        struct seen seen = read_all(0, limits[i]);
+        CU_ASSERT_EQUAL(seen.count, limits[i]);
+        CU_ASSERT_EQUAL(atoi(seen.last + strlen("line ")), LINES - 1);
+        if (limits[i] < LINES / 2)
+            CU_ASSERT_EQUAL(atoi(seen.first + strlen("line ")), LINES - (int)limits[i]);
+    }
+    struct seen later = read_all(halfway, LINES);
+    CU_ASSERT_EQUAL(later.count, LINES / 2);
+    CU_ASSERT_EQUAL(atoi(later.first + strlen("line ")), LINES / 2);
+    end();
 }
 
 static void test_rotation(void)
@@ -259,5 +293,5 @@ static void test_report(void)
     end();
 }
 
-TEST_MAIN("telemetry", TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_rotation), TEST(test_survives_restart),
+TEST_MAIN("telemetry", TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_read_parts), TEST(test_rotation), TEST(test_survives_restart),
           TEST(test_follow), TEST(test_names), TEST(test_flood), TEST(test_disk_trouble), TEST(test_report))
