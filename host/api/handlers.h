@@ -17,5 +17,11 @@ api_handler_fn put_function_concurrency, get_function_concurrency, delete_functi
 api_handler_fn get_account_settings, get_caller_identity, get_function_code_signing_config;
 
 /* settings/ */
+api_handler_fn put_function_event_invoke_config, update_function_event_invoke_config, get_function_event_invoke_config;
+api_handler_fn delete_function_event_invoke_config, list_function_event_invoke_configs;
+api_handler_fn create_function_url_config, update_function_url_config, get_function_url_config, delete_function_url_config;
+api_handler_fn list_function_url_configs;
+api_handler_fn put_runtime_management_config, get_runtime_management_config;
+api_handler_fn put_function_recursion_config, get_function_recursion_config;
 api_handler_fn add_permission, remove_permission, get_policy;
 api_handler_fn tag_resource, untag_resource, list_tags;

@@ -13,6 +13,10 @@ static const struct {
     const char *parent, *member, *unless; /* a member of the configuration with another value than this */
 } stored_only[] = {
     {.name = "resource policies", .kind = SETTING_POLICY},
+    {.name = "event invoke configurations", .kind = SETTING_EVENT_INVOKE},
+    {.name = "function URLs", .kind = SETTING_URL},
+    {.name = "runtime management", .kind = SETTING_RUNTIME_MANAGEMENT},
+    {.name = "recursion configuration", .kind = SETTING_RECURSION},
     {.name = "TracingConfig", .parent = "TracingConfig", .member = "Mode", .unless = "PassThrough"},
 };
 

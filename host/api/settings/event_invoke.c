@@ -1,0 +1,229 @@
+/* PutFunctionEventInvokeConfig and its kin: what happens to asynchronous events of a function, an alias or a version that fail. Stored
+ * as AWS's FunctionEventInvokeConfig without the ARN; messages from recorded answers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/api/call.h"
+#include "host/api/handlers.h"
+#include "host/api/page.h"
+#include "host/api/settings/common.h"
+#include "lib/aws/arn.h"
+#include "lib/base/clock.h"
+#include "lib/base/strutil.h"
+
+#define LATEST "$LATEST"
+
+static const char *key_of(const struct function_name *name)
+{
+    return *name->qualifier != '\0' ? name->qualifier : LATEST;
+}
+
+static cJSON *config_output(const struct function_name *name, const char *qualifier, const cJSON *config)
+{
+    char arn[FUNCTION_ARN_BYTES];
+    function_name_arn(name, qualifier, arn);
+    cJSON *out = cJSON_Duplicate(config, true);
+    cJSON_AddStringToObject(out, "FunctionArn", arn);
+    return out;
+}
+
+static void no_config(struct api_call *call, const struct function_name *name)
+{
+    char arn[FUNCTION_ARN_BYTES];
+    function_name_arn(name, key_of(name), arn);
+    call_fail(call, "ResourceNotFoundException", "The function %s doesn't have an EventInvokeConfig", arn);
+}
+
+/* ---- destinations ---- */
+
+/* A function that is here, and another one than the configured. */
+static bool check_function(struct api_call *call, const struct function_name *name, const char *arn)
+{
+    struct arn_function there;
+    struct function_record *record;
+    struct err err;
+    if (arn_function_parse(arn, &there, &err) < 0) {
+        call_fail(call, "InvalidParameterValueException", "The destination ARN %s is invalid.", arn);
+        return false;
+    }
+    struct function_name target = *name;
+    (void)str_copy(target.name, sizeof(target.name), there.name);
+    bool local = str_eq(there.account, name->account) && str_eq(there.region, name->region);
+    if (local && registry_find(call->api->options.registry, &target, &record, &err) < 0) {
+        call_fail(call, "InvalidParameterValueException", "The destination ARN %s is invalid.", arn);
+        return false;
+    }
+    if (local && str_eq(target.name, name->name)) {
+        call_fail(call, "InvalidParameterValueException", "You can't specify the function as a destination for itself.");
+        return false;
+    }
+    return true;
+}
+
+static bool check_destination(struct api_call *call, const struct function_name *name, const char *arn, bool failure)
+{
+    static const char *const services[] = {":sqs:", ":sns:", ":events:"};
+    const char *partition = strchr(arn, ':'), *service = partition != NULL ? strchr(partition + 1, ':') : NULL;
+    if (service == NULL)
+        service = "";
+    if (str_starts(service, ":lambda:"))
+        return check_function(call, name, arn);
+    for (size_t i = 0; i < ARRAY_LEN(services); i++)
+        if (str_starts(service, services[i]))
+            return true;
+    if (failure && str_starts(service, ":s3:"))
+        return true;
+    call_fail(call, "InvalidParameterValueException", "The destination ARN %s is invalid.", arn);
+    return false;
+}
+
+/* Both members, each with a destination or empty; NULL: the call has failed. wanted may be NULL. */
+static cJSON *destinations(struct api_call *call, const struct function_name *name, const cJSON *wanted)
+{
+    static const char *const members[] = {"OnSuccess", "OnFailure"};
+    cJSON *config = cJSON_CreateObject();
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const char *arn = json_str(json_get(wanted, members[i]), "Destination");
+        cJSON *kept = cJSON_AddObjectToObject(config, members[i]);
+        if (arn == NULL || *arn == '\0')
+            continue;
+        if (!check_destination(call, name, arn, i == 1)) {
+            cJSON_Delete(config);
+            return NULL;
+        }
+        cJSON_AddStringToObject(kept, "Destination", arn);
+    }
+    return config;
+}
+
+/* ---- writing ---- */
+
+/* The function to write to. False: the call has failed, or waits. */
+static bool begin(struct api_call *call, api_handler_fn *handler, struct function_name *name, struct function_record **record)
+{
+    const cJSON *input = call->aws.input;
+    struct err err;
+    if (!call_function_name(call, name))
+        return false;
+    if (json_get(input, "MaximumRetryAttempts") == NULL && json_get(input, "MaximumEventAgeInSeconds") == NULL &&
+        json_get(input, "DestinationConfig") == NULL) {
+        call_fail(call, "InvalidParameterValueException", "You must specify at least one of error handling or destination setting.");
+        return false;
+    }
+    if (registry_find(call->api->options.registry, name, record, &err) < 0 || !target_exists(*record, name->qualifier)) {
+        call_fail(call, "ResourceNotFoundException", "The function doesn't exist.");
+        return false;
+    }
+    return !call_waits(call, *record, handler);
+}
+
+static void set(cJSON *config, const char *member, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(config, member);
+    cJSON_AddItemToObject(config, member, value);
+}
+
+/* Takes config; what the call gives replaces what is there. */
+static void write_config(struct api_call *call, struct function_record *record, const struct function_name *name, cJSON *taken)
+{
+    static const char *const numbers[] = {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"};
+    const cJSON *input = call->aws.input, *wanted = json_get(input, "DestinationConfig");
+    CLEANUP(json_freep) cJSON *config = taken;
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (json_get(input, numbers[i]) != NULL)
+            set(config, numbers[i], cJSON_Duplicate(json_get(input, numbers[i]), true));
+    if (wanted != NULL || json_get(config, "DestinationConfig") == NULL) {
+        cJSON *both = destinations(call, name, wanted);
+        if (both == NULL)
+            return;
+        set(config, "DestinationConfig", both);
+    }
+    set(config, "LastModified", cJSON_CreateNumber((double)clock_wall_ms() / 1000));
+    setting_put(call, record, SETTING_EVENT_INVOKE, key_of(name), config, config_output(name, key_of(name), config));
+}
+
+void put_function_event_invoke_config(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (begin(call, put_function_event_invoke_config, &name, &record))
+        write_config(call, record, &name, cJSON_CreateObject());
+}
+
+void update_function_event_invoke_config(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    if (!begin(call, update_function_event_invoke_config, &name, &record))
+        return;
+    cJSON *config = setting_get(record, SETTING_EVENT_INVOKE, key_of(&name));
+    if (config == NULL)
+        no_config(call, &name);
+    else
+        write_config(call, record, &name, config);
+}
+
+/* ---- what is there ---- */
+
+/* The configuration of the call, owned; NULL: the call has failed. */
+static cJSON *existing(struct api_call *call, struct function_name *name, struct function_record **record)
+{
+    struct err err;
+    cJSON *config = NULL;
+    if (!call_function_name(call, name))
+        return NULL;
+    if (registry_find(call->api->options.registry, name, record, &err) == 0)
+        config = setting_get(*record, SETTING_EVENT_INVOKE, key_of(name));
+    if (config == NULL)
+        no_config(call, name);
+    return config;
+}
+
+void get_function_event_invoke_config(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    CLEANUP(json_freep) cJSON *config = existing(call, &name, &record);
+    if (config != NULL)
+        call_reply(call, config_output(&name, key_of(&name), config));
+}
+
+void delete_function_event_invoke_config(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    CLEANUP(json_freep) cJSON *config = existing(call, &name, &record);
+    if (config != NULL && !call_waits(call, record, delete_function_event_invoke_config))
+        setting_put(call, record, SETTING_EVENT_INVOKE, key_of(&name), NULL, NULL);
+}
+
+void list_function_event_invoke_configs(struct api_call *call)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct setting_view *views;
+    struct page page;
+    struct err err;
+    if (!call_function_name(call, &name))
+        return;
+    if (registry_find(call->api->options.registry, &name, &record, &err) < 0) {
+        call_fail(call, "ResourceNotFoundException", "The function doesn't exist.");
+        return;
+    }
+    if (!page_begin(call, &page))
+        return;
+    cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "FunctionEventInvokeConfigs");
+    size_t count = registry_settings(record, SETTING_EVENT_INVOKE, &views);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(views[i].qualifier, page.from) < 0)
+            continue;
+        if (page_is_full(&page, list)) {
+            page_end(out, 0, views[i].qualifier);
+            break;
+        }
+        CLEANUP(json_freep) cJSON *config = setting_parse(views[i].value);
+        cJSON_AddItemToArray(list, config_output(&name, views[i].qualifier, config));
+    }
+    free(views);
+    call_reply(call, out);
+}
