@@ -19,6 +19,8 @@
 /* For shares below QUOTA_US_MIN in a normal period. Not longer: a running period ends before a change counts.
  */
 #define LONG_PERIOD_US 100000
+#define SHARES_PER_CPU 1024 /* so that all keep their proportion when together they want more than there is */
+#define SHARES_MIN 2
 #define SOCKET_SHARE 8 /* socket buffers are counted apart: an eighth of the memory, at least */
 #define SOCKET_BYTES_MIN (16u << 20)
 
@@ -77,7 +79,9 @@ static int limit_cpu(const struct cgroup_hierarchy *h, const char *leaf, uint32_
     if (cgroup_write(h->root_fd, leaf, "cpu.cfs_period_us", number, err) < 0 ||
         cgroup_write(h->root_fd, leaf, "cpu.cfs_quota_us", text, err) < 0)
         return -(int)err->kind;
-    return 0;
+    uint64_t shares = milli ? (uint64_t)milli * SHARES_PER_CPU / 1000 : SHARES_PER_CPU;
+    snprintf(number, sizeof number, "%" PRIu64, shares < SHARES_MIN ? SHARES_MIN : shares);
+    return cgroup_write(h->root_fd, leaf, "cpu.shares", number, err);
 }
 
 static int freeze(const struct cgroup_hierarchy *h, const char *leaf, bool frozen, struct err *err)

@@ -22,6 +22,7 @@
 /* For shares below QUOTA_US_MIN in a normal period. Not longer: a running period ends before a change counts.
  */
 #define LONG_PERIOD_US 100000
+#define WEIGHT_PER_CPU 100 /* so that all keep their proportion when together they want more than there is */
 #define EMPTYING_ROUNDS_MAX 20 /* processes may fork while we move them */
 
 static int limit_memory(const struct cgroup_hierarchy *h, const char *leaf, uint64_t bytes, struct err *err)
@@ -49,7 +50,11 @@ static int limit_cpu(const struct cgroup_hierarchy *h, const char *leaf, uint32_
         snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, quota < QUOTA_US_MIN ? QUOTA_US_MIN : quota,
                  period);
     }
-    return cgroup_write(h->root_fd, leaf, "cpu.max", text, err);
+    if (cgroup_write(h->root_fd, leaf, "cpu.max", text, err) < 0)
+        return -(int)err->kind;
+    uint64_t weight = milli ? (uint64_t)milli * WEIGHT_PER_CPU / 1000 : WEIGHT_PER_CPU;
+    snprintf(text, sizeof text, "%" PRIu64, weight < 1 ? 1 : weight);
+    return cgroup_write(h->root_fd, leaf, "cpu.weight", text, err);
 }
 
 static int freeze(const struct cgroup_hierarchy *h, const char *leaf, bool frozen, struct err *err)
