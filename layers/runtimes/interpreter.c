@@ -20,6 +20,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 
+#define OUTPUT_FAILED (-1) /* it ended, badly */
+#define OUTPUT_LATE (-2)   /* it did not end, or did not start */
 #define ANSWER_BYTES (3 * PATH_MAX)
 
 #define PYTHON_QUESTION                                                                                                \
@@ -28,7 +30,8 @@
 
 /* ---- running it ---- */
 
-static int start(char *const argv[], int out, pid_t *ret_pid)
+/* stream (1 or 2) goes to out, the other nowhere. */
+static int start(char *const argv[], int stream, int out, pid_t *ret_pid)
 {
     char *env[] = {NULL};
     sigset_t none, all;
@@ -42,8 +45,8 @@ static int start(char *const argv[], int out, pid_t *ret_pid)
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, out, 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out, stream);
+    posix_spawn_file_actions_addopen(&actions, 3 - stream, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     posix_spawn_file_actions_addchdir_np(&actions, "/");
     int rc = posix_spawn(ret_pid, argv[0], &actions, &attributes, argv, env);
@@ -52,16 +55,17 @@ static int start(char *const argv[], int out, pid_t *ret_pid)
     return rc;
 }
 
-/* Its standard output until it ends, at most cap - 1 bytes. 0 if it ended well and in time; whatever it started is gone. */
-static int output_of(char *const argv[], char *out, size_t cap)
+/* What it writes to stream until it ends, at most cap - 1 bytes. 0 if it ended well and in time; whatever it started is gone. */
+static int output_of(char *const argv[], int stream, char *out, size_t cap)
 {
     int fds[2];
     pid_t pid;
+    out[0] = '\0';
     if (pipe2(fds, O_CLOEXEC) < 0)
-        return -1;
+        return OUTPUT_LATE;
     CLEANUP(fd_closep) int from = fds[0], to = fds[1];
-    if (start(argv, to, &pid) != 0)
-        return -1;
+    if (start(argv, stream, to, &pid) != 0)
+        return OUTPUT_LATE;
     fd_closep(&to);
     size_t len = 0;
     int64_t end = clock_mono_us() + INTERPRETER_ASK_MS * 1000ll;
@@ -82,7 +86,7 @@ static int output_of(char *const argv[], char *out, size_t cap)
     int status = -1;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return ended && status == 0 ? 0 : -1;
+    return !ended ? OUTPUT_LATE : status == 0 ? 0 : OUTPUT_FAILED;
 }
 
 /* ---- where it lives ---- */
@@ -163,6 +167,9 @@ static int use_real_path(struct runtime_interpreter *it, const char *path, struc
 {
     CLEANUP(freep) char *real = realpath(path, NULL);
     struct stat st;
+    if ((!real || access(real, X_OK) < 0) && errno == EACCES)
+        return err_set(err, ERR_INVALID, "%s: permission denied to the user that stoked runs as (uid %u). What lives in a private home "
+                       "directory has to be installed where everybody may read it, such as /opt", path, geteuid());
     if (!real || access(real, X_OK) < 0)
         return err_errno(err, "%s", path);
     if (stat(real, &st) < 0 || !S_ISREG(st.st_mode))
@@ -172,9 +179,15 @@ static int use_real_path(struct runtime_interpreter *it, const char *path, struc
     return 0;
 }
 
-static int no_answer(const struct runtime_interpreter *it, struct err *err)
+/* One that failed is asked once more for what it says instead, such as the shared library that it lacks. */
+static int no_answer(const struct runtime_interpreter *it, char *const argv[], int output, struct err *err)
 {
-    return err_set(err, ERR_INVALID, "%s does not answer as %s", it->path, it->language == RUNTIME_PYTHON ? "a Python 3" : "Node.js");
+    char words[256] = "";
+    if (output == OUTPUT_FAILED)
+        (void)output_of(argv, 2, words, sizeof words);
+    words[strcspn(words, "\r\n")] = '\0';
+    return err_set(err, ERR_INVALID, "%s does not answer as %s%s%s", it->path, it->language == RUNTIME_PYTHON ? "a Python 3" : "Node.js",
+                   words[0] ? ": " : "", words);
 }
 
 int interpreter_ask(struct runtime_interpreter *ret, struct err *err)
@@ -186,15 +199,17 @@ int interpreter_ask(struct runtime_interpreter *ret, struct err *err)
         return rc;
     char *python[] = {it.path, "-I", "-S", "-B", "-c", PYTHON_QUESTION, NULL};
     char *node[] = {it.path, "--version", NULL};
-    if (output_of(it.language == RUNTIME_PYTHON ? python : node, answer, sizeof answer) < 0)
-        return no_answer(&it, err);
+    char **argv = it.language == RUNTIME_PYTHON ? python : node;
+    int output = output_of(argv, 1, answer, sizeof answer);
+    if (output < 0)
+        return no_answer(&it, argv, output, err);
     const char *version = strtok_r(answer, "\r\n", &rest);
     if (version && it.language == RUNTIME_NODE)
         version = version[0] == 'v' ? version + 1 : NULL;
     const char *base_prefix = strtok_r(NULL, "\r\n", &rest), *program = strtok_r(NULL, "\r\n", &rest);
     if (!version || sscanf(version, "%d.%d", &it.major, &it.minor) != 2 || !str_copy(it.version, sizeof it.version, version) ||
         (it.language == RUNTIME_PYTHON && (it.major != 3 || !base_prefix || !program)))
-        return no_answer(&it, err);
+        return no_answer(&it, argv, output, err);
     if (program)
         rc = use_real_path(&it, program, err);
     if (rc == 0)

@@ -3,6 +3,7 @@
 #include "layers/runtimes/runtimes.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,9 +86,11 @@ static void scan_bin(struct runtimes *runtimes, const char *prefix, const char *
 
 static void scan_directory(struct runtimes *runtimes, const char *name)
 {
-    scan_bin(runtimes, name, name);
     DIR *dir = opendir(name);
     struct dirent *d;
+    if (!dir)
+        log_warn("runtime.path", "directory=%s error=\"%s\"", name, strerror(errno));
+    scan_bin(runtimes, name, name);
     while (dir && (d = readdir(dir)))
         if (d->d_name[0] != '.') {
             CLEANUP(freep) char *below = str_format("%s/%s", name, d->d_name);
