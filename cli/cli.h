@@ -23,6 +23,9 @@ struct cli {
 typedef int cli_command_fn(struct cli *cli, int argc, char **argv);
 
 cli_command_fn cli_deploy, cli_invoke, cli_list, cli_logs, cli_rm, cli_runtimes, cli_doctor;
+/* What --help prints of each; also printed by cli_usage(). */
+extern const char cli_deploy_usage[], cli_invoke_usage[], cli_list_usage[], cli_logs_usage[], cli_rm_usage[], cli_runtimes_usage[],
+    cli_doctor_usage[];
 
 /* "stoke: message" on stderr; returns status. */
 int cli_fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -41,6 +44,8 @@ int cli_get(struct cli *cli, const char *method, const char *path, const cJSON *
 void cli_error_code(const struct http_answer *answer, char *out, size_t cap);
 /* "/2015-03-31/functions/NAME" + suffix, escaped; malloc'd. */
 char *cli_function_path(const char *name, const char *suffix);
+/* In which way a function runs differently here than its runtime says; malloc'd, or NULL. */
+char *cli_note_of(struct cli *cli, const char *name);
 /* Prints tree as indented JSON on stdout. */
 void cli_print_json(const cJSON *tree);
 /* text on stdout with terminal escapes and control characters (but tab and newline) made visible as ^X. */

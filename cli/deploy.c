@@ -17,7 +17,7 @@
 #define WAIT_S 60
 #define WAIT_STEP_US 50000
 
-static const char usage[] =
+const char cli_deploy_usage[] =
     "usage: stoke deploy NAME [PATH] [options]\n"
     "  PATH                 a directory or a .zip; default: this directory\n"
     "  --runtime ID         python3.13, nodejs22.x, provided.al2023 ...; guessed from the files\n"
@@ -59,7 +59,7 @@ static int parse(int argc, char **argv, struct plan *plan)
         {"memory", required_argument, NULL, 'm'},      {"timeout", required_argument, NULL, 't'},
         {"tmp", required_argument, NULL, 'T'},         {"env", required_argument, NULL, 'e'},
         {"role", required_argument, NULL, 'R'},        {"description", required_argument, NULL, 'd'},
-        {"architecture", required_argument, NULL, 'a'}, {"help", no_argument, NULL, '?'},
+        {"architecture", required_argument, NULL, 'a'},
         {0},
     };
     int c, rc = CLI_OK;
@@ -79,11 +79,11 @@ static int parse(int argc, char **argv, struct plan *plan)
             else
                 plan->env[plan->env_count++] = optarg;
             break;
-        default: rc = cli_usage(usage);
+        default: rc = cli_usage(cli_deploy_usage);
         }
     }
     if (rc == CLI_OK && (argc - optind < 1 || argc - optind > 2))
-        rc = cli_usage(usage);
+        rc = cli_usage(cli_deploy_usage);
     if (rc == CLI_OK) {
         plan->name = argv[optind];
         plan->path = optind + 1 < argc ? argv[optind + 1] : ".";
@@ -242,6 +242,9 @@ static int report(struct cli *cli, const struct plan *plan, bool is_new)
         printf("%s %s: %s, %s, %lld MB, %lld s, code %lld bytes\n", is_new ? "created" : "updated", plan->name,
                json_str(tree, "Runtime"), json_str(tree, "Handler"), (long long)json_int(tree, "MemorySize", 0),
                (long long)json_int(tree, "Timeout", 0), (long long)json_int(tree, "CodeSize", 0));
+    CLEANUP(freep) char *note = cli->json || !str_eq(json_str(tree, "State"), "Active") ? NULL : cli_note_of(cli, plan->name);
+    if (note)
+        printf("note: %s\n", note);
     if (!str_eq(json_str(tree, "State"), "Active")) {
         const char *reason = json_str(tree, "StateReason");
         return cli_fail(CLI_FAILED, "%s is %s: %s", plan->name, json_str(tree, "State"), reason ? reason : "no reason given");

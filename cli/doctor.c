@@ -11,6 +11,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 
+const char cli_doctor_usage[] = "usage: stoke doctor\n";
+
 static void line(const char *mark, const char *text)
 {
     printf("%-8s%s\n", mark, text);
@@ -50,45 +52,52 @@ static bool file_says(const char *path, const char *value)
     return fd_read_file(AT_FDCWD, path, 65536, &text, NULL, NULL) == 0 && strstr(text, value);
 }
 
-/* Without a daemon: the things that stop one from starting. */
-static int from_outside(void)
+static void note(cJSON *missing, const char *text)
 {
-    int bad = 0;
+    cJSON_AddItemToArray(missing, cJSON_CreateString(text));
+}
+
+/* The things that stop a daemon from starting, or from running functions. */
+static void look(cJSON *missing)
+{
     struct stat st;
-    if (file_says("/proc/sys/user/max_user_namespaces", "0\n") && !file_says("/proc/sys/user/max_user_namespaces", "00")) {
-        line("missing", "user namespaces are switched off; as root: sysctl user.max_user_namespaces=65536");
-        bad++;
-    }
-    if (getuid() != 0 && file_says("/proc/sys/kernel/unprivileged_userns_clone", "0")) {
-        line("missing", "user namespaces are for root only; as root: sysctl kernel.unprivileged_userns_clone=1");
-        bad++;
-    }
-    if (getuid() != 0 && file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")) {
-        line("missing", "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0");
-        bad++;
-    }
-    if (stat("/sys/fs/cgroup/cgroup.controllers", &st) < 0 && stat("/sys/fs/cgroup/memory", &st) < 0) {
-        line("missing", "no control groups are mounted at /sys/fs/cgroup: limits cannot be enforced");
-        bad++;
-    }
-    if (getuid() != 0 && getenv("XDG_RUNTIME_DIR") == NULL) {
-        line("missing", "no user session bus: limits need one; log in properly, or as root: loginctl enable-linger USER");
-        bad++;
-    }
-    if (stat("/usr/bin/python3", &st) < 0) {
-        line("missing", "no Python under /usr: apt-get install python3, or name its directory in runtimes.path");
-        bad++;
-    }
-    if (!bad)
+    if (file_says("/proc/sys/user/max_user_namespaces", "0\n") && !file_says("/proc/sys/user/max_user_namespaces", "00"))
+        note(missing, "user namespaces are switched off; as root: sysctl user.max_user_namespaces=65536");
+    if (getuid() != 0 && file_says("/proc/sys/kernel/unprivileged_userns_clone", "0"))
+        note(missing, "user namespaces are for root only; as root: sysctl kernel.unprivileged_userns_clone=1");
+    if (getuid() != 0 && file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+        note(missing, "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+    if (stat("/sys/fs/cgroup/cgroup.controllers", &st) < 0 && stat("/sys/fs/cgroup/memory", &st) < 0)
+        note(missing, "no control groups are mounted at /sys/fs/cgroup: limits cannot be enforced");
+    if (getuid() != 0 && getenv("XDG_RUNTIME_DIR") == NULL)
+        note(missing, "no user session bus: limits need one; log in properly, or as root: loginctl enable-linger USER");
+    if (stat("/usr/bin/python3", &st) < 0)
+        note(missing, "no Python under /usr: apt-get install python3, or name its directory in runtimes.path");
+    if (stat("/usr/bin/node", &st) < 0 && stat("/usr/local/bin/node", &st) < 0)
+        note(missing, "no Node.js under /usr: apt-get install nodejs, or name its directory in runtimes.path");
+}
+
+static int from_outside(struct cli *cli)
+{
+    CLEANUP(json_freep) cJSON *out = cJSON_CreateObject();
+    cJSON_AddStringToObject(out, "status", "unreachable");
+    cJSON *missing = cJSON_AddArrayToObject(cJSON_AddObjectToObject(out, "host"), "missing"), *item;
+    look(missing);
+    if (cli->json)
+        cli_print_json(out);
+    else
+        cJSON_ArrayForEach(item, missing)
+            line("missing", cJSON_GetStringValue(item));
+    if (cJSON_GetArraySize(missing) == 0 && !cli->json)
         line("ok", "nothing that stops stoked from starting; start it, and ask again for the whole picture");
-    return bad ? CLI_FAILED : CLI_OK;
+    return cJSON_GetArraySize(missing) ? CLI_FAILED : CLI_OK;
 }
 
 int cli_doctor(struct cli *cli, int argc, char **argv)
 {
     (void)argv;
     if (argc > 1)
-        return cli_usage("usage: stoke doctor\n");
+        return cli_usage(cli_doctor_usage);
     struct http_call call = {.method = "GET", .path = "/_stoke/health", .timeout_s = 10};
     struct http_answer answer;
     struct err err;
@@ -96,7 +105,7 @@ int cli_doctor(struct cli *cli, int argc, char **argv)
         if (err.kind != ERR_UNAVAILABLE)
             return cli_fail_err(&err);
         fprintf(stderr, "stoke: %s; looking at this machine from outside\n", err.msg);
-        return from_outside();
+        return from_outside(cli);
     }
     CLEANUP(json_freep) cJSON *health = NULL;
     int rc = answer.status >= 300                                                      ? cli_fail_answer(&answer)

@@ -6,6 +6,9 @@
 #include "cli/cli.h"
 #include "lib/base/strutil.h"
 
+const char cli_list_usage[] = "usage: stoke list [--names]\n";
+const char cli_rm_usage[] = "usage: stoke rm NAME...\n";
+
 static int all_functions(struct cli *cli, cJSON **ret_list)
 {
     CLEANUP(json_freep) cJSON *list = cJSON_CreateArray();
@@ -27,7 +30,7 @@ static int all_functions(struct cli *cli, cJSON **ret_list)
     return CLI_OK;
 }
 
-/* How a function runs on this host, from the daemon's own page; NULL: it does not say. */
+/* How a function runs on this host, from the daemon's own page: {"State", "Note", ...}, or NULL. ListFunctions tells no state. */
 static const cJSON *here_of(const cJSON *here, const char *name)
 {
     const cJSON *item, *functions = json_get(here, "Functions");
@@ -53,6 +56,15 @@ static void show_notes(const cJSON *here, int indent)
         printf("%s%s", cJSON_GetStringValue(name), name->next ? ", " : "\n");
 }
 
+char *cli_note_of(struct cli *cli, const char *name)
+{
+    CLEANUP(json_freep) cJSON *here = NULL;
+    if (cli_get(cli, "GET", "/_stoke/functions", NULL, &here) != CLI_OK)
+        return NULL;
+    const char *note = json_str(here_of(here, name), "Note");
+    return note && *note ? str_format("%s", note) : NULL;
+}
+
 static void show_table(const cJSON *list, const cJSON *here)
 {
     int width = 8;
@@ -65,22 +77,23 @@ static void show_table(const cJSON *list, const cJSON *here)
     printf("%-*s  %-16s %-9s %9s %8s  %s\n", width, "FUNCTION", "RUNTIME", "STATE", "MEMORY", "TIMEOUT", "CHANGED");
     cJSON_ArrayForEach(f, list)
     {
-        const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *state = json_str(f, "State");
-        const char *changed = json_str(f, "LastModified");
-        printf("%-*s  %-16s %-9s %6lld MB %6lld s  %.19s\n", width, name, runtime ? runtime : "-", state ? state : "Active",
+        const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *changed = json_str(f, "LastModified");
+        const cJSON *entry = here_of(here, name);
+        const char *state = json_str(entry, "State");
+        printf("%-*s  %-16s %-9s %6lld MB %6lld s  %.19s\n", width, name, runtime ? runtime : "-", state ? state : "-",
                (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
-        show_notes(here_of(here, name), width);
+        show_notes(entry, width);
     }
 }
 
 int cli_list(struct cli *cli, int argc, char **argv)
 {
-    static const struct option options[] = {{"names", no_argument, NULL, 'n'}, {"help", no_argument, NULL, '?'}, {0}};
+    static const struct option options[] = {{"names", no_argument, NULL, 'n'}, {0}};
     bool names = false;
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c != 'n')
-            return cli_usage("usage: stoke list [--names]\n");
+            return cli_usage(cli_list_usage);
         names = true;
     }
     CLEANUP(json_freep) cJSON *list = NULL;
@@ -109,19 +122,28 @@ int cli_list(struct cli *cli, int argc, char **argv)
 int cli_rm(struct cli *cli, int argc, char **argv)
 {
     if (argc < 2 || argv[1][0] == '-')
-        return cli_usage("usage: stoke rm NAME...\n");
+        return cli_usage(cli_rm_usage);
     int worst = CLI_OK;
-    for (int i = 1; i < argc; i++) {
+    CLEANUP(json_freep) cJSON *out = cJSON_CreateObject();
+    cJSON *deleted = cJSON_AddArrayToObject(out, "Deleted");
+    for (int i = 1; i < argc && worst != CLI_UNREACHABLE; i++) {
         CLEANUP(freep) char *path = cli_function_path(argv[i], "");
         struct http_answer answer;
         int rc = cli_call(cli, "DELETE", path, NULL, &answer);
-        if (rc != CLI_OK)
-            return rc;
-        if (answer.status >= 300)
+        if (rc != CLI_OK) {
+            worst = rc;
+            continue;
+        }
+        if (answer.status >= 300) {
             worst = cli_fail_answer(&answer);
-        else if (!cli->json)
-            printf("deleted %s\n", argv[i]);
+        } else {
+            cJSON_AddItemToArray(deleted, cJSON_CreateString(argv[i]));
+            if (!cli->json)
+                printf("deleted %s\n", argv[i]);
+        }
         http_answer_free(&answer);
     }
+    if (cli->json)
+        cli_print_json(out);
     return worst;
 }

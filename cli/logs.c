@@ -9,8 +9,8 @@
 
 #define POLL_TIMEOUT_S 60
 
-static const char usage[] = "usage: stoke logs NAME [-f] [--limit LINES]\n"
-                            "  -f, --follow   go on as lines come, until Ctrl-C\n";
+const char cli_logs_usage[] = "usage: stoke logs NAME [-f] [--limit LINES]\n"
+                              "  -f, --follow   go on as lines come, until Ctrl-C\n";
 
 static void show(struct cli *cli, const cJSON *events)
 {
@@ -64,7 +64,6 @@ int cli_logs(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
                                             {"limit", required_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, '?'},
                                             {0}};
     bool follow = false;
     int64_t limit = 1000;
@@ -73,10 +72,10 @@ int cli_logs(struct cli *cli, int argc, char **argv)
         if (c == 'f')
             follow = true;
         else if (c != 'n' || !str_to_i64(optarg, 1, 10000, &limit))
-            return cli_usage(usage);
+            return cli_usage(cli_logs_usage);
     }
     if (argc - optind != 1)
-        return cli_usage(usage);
+        return cli_usage(cli_logs_usage);
     char *cursor = NULL;
     int rc;
     do

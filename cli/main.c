@@ -11,15 +11,15 @@
 static const struct command {
     const char *name;
     cli_command_fn *fn;
-    const char *help;
+    const char *help, *usage;
 } commands[] = {
-    {"deploy", cli_deploy, "create or update a function from a directory or a zip"},
-    {"invoke", cli_invoke, "invoke a function and print what it returns"},
-    {"list", cli_list, "list the functions and how they run here"},
-    {"logs", cli_logs, "show a function's log, -f to follow it"},
-    {"rm", cli_rm, "delete functions"},
-    {"runtimes", cli_runtimes, "list the interpreters; add NAME PATH registers one"},
-    {"doctor", cli_doctor, "say what this machine lacks, and how to get it"},
+    {"deploy", cli_deploy, "create or update a function from a directory or a zip", cli_deploy_usage},
+    {"invoke", cli_invoke, "invoke a function and print what it returns", cli_invoke_usage},
+    {"list", cli_list, "list the functions and how they run here", cli_list_usage},
+    {"logs", cli_logs, "show a function's log, -f to follow it", cli_logs_usage},
+    {"rm", cli_rm, "delete functions", cli_rm_usage},
+    {"runtimes", cli_runtimes, "list the interpreters; add NAME PATH registers one", cli_runtimes_usage},
+    {"doctor", cli_doctor, "say what this machine lacks, and how to get it", cli_doctor_usage},
 };
 
 static void help(FILE *to)
@@ -45,7 +45,7 @@ static int completion(void)
           "    -*) COMPREPLY=($(compgen -W \"$(stoke \"$command\" --help 2>&1 | grep -oE -- '--[a-z-]+')\" -- \"$cur\")) ;;\n"
           "    *) case \"$command\" in\n"
           "       invoke|logs|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- \"$cur\")) ;;\n"
-          "       *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+          "       *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
           "       esac ;;\n"
           "    esac\n"
           "}\n"
@@ -65,6 +65,12 @@ static int run(struct cli *cli, int argc, char **argv)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (!str_eq(argv[0], commands[i].name))
             continue;
+        for (int a = 1; a < argc && !str_eq(argv[a], "--"); a++) {
+            if (str_eq(argv[a], "--help") || str_eq(argv[a], "-h")) {
+                fputs(commands[i].usage, stdout);
+                return CLI_OK;
+            }
+        }
         struct err err;
         if (http_client_new(cli->endpoint, cli->account, cli->region, &cli->client, &err) < 0)
             return cli_fail_err(&err);
@@ -78,8 +84,30 @@ static int run(struct cli *cli, int argc, char **argv)
     return cli_fail(CLI_USAGE, "there is no command \"%s\"; `stoke --help` lists them", argv[0]);
 }
 
+/* Brings the options that every command takes to the front: `stoke list --output json` is as good as the other order. */
+static void hoist(int argc, char **argv)
+{
+    static const char *const names[] = {"--endpoint", "--region", "--account", "--output"};
+    int front = 1;
+    for (int i = 1; i < argc && !str_eq(argv[i], "--"); i++) {
+        int take = 0;
+        for (size_t n = 0; n < ARRAY_LEN(names) && !take; n++) {
+            size_t len = strlen(names[n]);
+            if (strncmp(argv[i], names[n], len) == 0 && (argv[i][len] == '=' || (argv[i][len] == '\0' && i + 1 < argc)))
+                take = argv[i][len] == '=' ? 1 : 2;
+        }
+        for (int t = 0; t < take; t++) { /* one place to the front for each word between */
+            char *word = argv[i + t];
+            memmove(&argv[front + 1], &argv[front], (size_t)(i + t - front) * sizeof *argv);
+            argv[front++] = word;
+        }
+        i += take ? take - 1 : 0;
+    }
+}
+
 int main(int argc, char **argv)
 {
+    hoist(argc, argv);
     static const struct option options[] = {
         {"endpoint", required_argument, NULL, 'e'}, {"region", required_argument, NULL, 'r'},
         {"account", required_argument, NULL, 'a'},  {"output", required_argument, NULL, 'o'},

@@ -5,6 +5,9 @@
 #include "cli/cli.h"
 #include "lib/base/strutil.h"
 
+const char cli_runtimes_usage[] = "usage: stoke runtimes [add NAME PATH]\n"
+                                  "  NAME   python3.N or nodejsN.x; PATH  an interpreter that answers as that\n";
+
 static int add(struct cli *cli, const char *name, const char *path)
 {
     CLEANUP(json_freep) cJSON *body = cJSON_CreateObject();
@@ -26,7 +29,7 @@ int cli_runtimes(struct cli *cli, int argc, char **argv)
     if (argc == 4 && str_eq(argv[1], "add"))
         return add(cli, argv[2], argv[3]);
     if (argc > 1)
-        return cli_usage("usage: stoke runtimes [add NAME PATH]\n");
+        return cli_usage(cli_runtimes_usage);
     CLEANUP(json_freep) cJSON *tree = NULL;
     int rc = cli_get(cli, "GET", "/_stoke/runtimes", NULL, &tree);
     if (rc != CLI_OK)

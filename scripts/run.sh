@@ -69,9 +69,10 @@ done
 cat <<TEXT
 
 Stoke serves on $STOKE_ENDPOINT, its data is in $data, its own log in $log. Try:
-  export AWS_ENDPOINT_URL=$STOKE_ENDPOINT AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
-  aws lambda list-functions
-  aws lambda invoke --function-name $function --cli-binary-format raw-in-base64-out --payload '{"name": "you"}' /dev/stdout
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
+  aws --endpoint-url $STOKE_ENDPOINT lambda list-functions
+  echo '{"name": "you"}' >/tmp/event.json
+  aws --endpoint-url $STOKE_ENDPOINT lambda invoke --function-name $function --payload fileb:///tmp/event.json /dev/stdout
   $PWD/build/stoke logs $function
   $PWD/build/stoke doctor
 TEXT
