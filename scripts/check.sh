@@ -65,14 +65,15 @@ clients() { # the virtual environment with boto3 and the AWS CLI
 suite() { # BUILD PYTEST_ARGS...
     STOKE_BUILD=$PWD/$out/$1 .venv/bin/python -m pytest -q -rs -p no:cacheprovider "${@:2}"
 }
-integration() { suite gcc tests/integration --ignore tests/integration/test_rics.py; }
-rics() { suite gcc tests/integration/test_rics.py; } # builds the official runtime clients first, where their toolchains are
+not_rics=(--ignore tests/integration/test_rics.py --ignore tests/integration/test_rics_deployed.py)
+integration() { suite gcc tests/integration "${not_rics[@]}"; }
+rics() { suite gcc tests/integration/test_rics.py tests/integration/test_rics_deployed.py; } # builds the official runtime clients first, where their toolchains are
 
 # A sanitizer's report is a test that fails: tests/lib/sanitizer.py. The crash test is what races most; what hostile functions do
 # happens outside of stoked for the most part, and takes long.
 sanitized() { # BUILD
     local -x STOKE_TEST_SLOW=${STOKE_TEST_SLOW:-4}
-    local left_out=(rics.py hostile_crashes.py hostile_functions.py hostile_runtimes.py)
+    local left_out=(rics.py rics_deployed.py promises_limits.py hostile_crashes.py hostile_functions.py hostile_runtimes.py)
     suite "$1" tests/integration "${left_out[@]/#/--ignore-glob=*/test_}" &&
         tests/crash/run --kills 12 --build "$out/$1"
 }

@@ -69,14 +69,18 @@ done
 cat <<TEXT
 
 Stoke serves on $STOKE_ENDPOINT, its data is in $data, its own log in $log. Try:
-  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
+  export AWS_ENDPOINT_URL=$STOKE_ENDPOINT AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
   aws --endpoint-url $STOKE_ENDPOINT lambda list-functions
   echo '{"name": "you"}' >/tmp/event.json
   aws --endpoint-url $STOKE_ENDPOINT lambda invoke --function-name $function --payload fileb:///tmp/event.json /dev/stdout
   $PWD/build/stoke logs $function
   $PWD/build/stoke doctor
 TEXT
-[ $demo = 1 ] && exit 0
+if [ $demo = 1 ]; then
+    echo
+    echo "That was the demonstration; ./run without --demo keeps serving."
+    exit 0
+fi
 echo
 echo "Ctrl-C ends it."
 wait "$daemon"
