@@ -81,16 +81,17 @@ static void add_credentials(struct list *env)
     add(env, "AWS_SESSION_TOKEN", random_text("IQoJb3JpZ2luX2Vj", base64, 240));
 }
 
-static void add_function(struct list *env, const struct function_version *v, const char *log_stream)
+static void add_function(struct list *env, const struct env_about *about)
 {
+    const struct function_version *v = about->version;
     add_text(env, "AWS_REGION", v->region);
     add_text(env, "AWS_DEFAULT_REGION", v->region);
     add_text(env, "AWS_LAMBDA_FUNCTION_NAME", v->name);
     add_text(env, "AWS_LAMBDA_FUNCTION_VERSION", v->version);
     add(env, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str_format("%u", v->memory_mb));
     add_text(env, "AWS_LAMBDA_LOG_GROUP_NAME", v->log_group);
-    add_text(env, "AWS_LAMBDA_LOG_STREAM_NAME", log_stream);
-    add_text(env, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    add_text(env, "AWS_LAMBDA_LOG_STREAM_NAME", about->log_stream);
+    add_text(env, "AWS_LAMBDA_INITIALIZATION_TYPE", about->provisioned ? "provisioned-concurrency" : "on-demand");
     add_text(env, "_HANDLER", v->handler ? v->handler : "");
     if (v->log_json)
         add_text(env, "AWS_LAMBDA_LOG_FORMAT", "JSON");
@@ -162,16 +163,16 @@ static void add_user(struct list *env, const char *variable)
         env->items[env->count++] = str_format("%s", variable);
 }
 
-int env_build(const struct function_version *version, const char *log_stream, const char *endpoint_url, char ***ret_env,
-              size_t *ret_count, struct err *err)
+int env_build(const struct env_about *about, char ***ret_env, size_t *ret_count, struct err *err)
 {
+    const struct function_version *version = about->version;
     struct list env = {.cap = OWN_MAX + version->env_count};
     env.items = calloc(env.cap + 1, sizeof *env.items);
     if (!env.items)
         return err_set(err, ERR_NO_MEMORY, "no memory for the environment of %s", version->name);
     add_credentials(&env);
-    add_function(&env, version, log_stream);
-    add_common(&env, endpoint_url);
+    add_function(&env, about);
+    add_common(&env, about->endpoint_url);
     add_runtime(&env, version);
     for (size_t i = 0; i < version->env_count; i++)
         add_user(&env, version->env[i]);

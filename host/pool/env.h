@@ -15,12 +15,18 @@ struct function_version;
 #define ENV_LOG_STREAM_BYTES 128
 #define ENV_RUNTIME_API "127.0.0.1:9001" /* the listener inside every room */
 
+/* Whose environment; borrowed for the call. */
+struct env_about {
+    const struct function_version *version;
+    const char *log_stream, *endpoint_url;
+    bool provisioned;
+};
+
 /* "2026/11/21/[$LATEST]" and 32 random hexadecimal digits. */
 void env_log_stream_name(const struct function_version *version, char out[ENV_LOG_STREAM_BYTES]);
 /* A NULL-terminated array, owned by the caller (env_free). Credentials are new and random in each: they only have to look
  * right, since a request is known by the listener it comes through. */
-int env_build(const struct function_version *version, const char *log_stream, const char *endpoint_url, char ***ret_env,
-              size_t *ret_count, struct err *err) WARN_UNUSED;
+int env_build(const struct env_about *about, char ***ret_env, size_t *ret_count, struct err *err) WARN_UNUSED;
 void env_free(char **env);
 /* Whether AWS reserves the name (without "=value"). */
 bool env_is_reserved(const char *name, size_t len);

@@ -88,19 +88,27 @@ static void bury_all(struct pool *pool, const char *why)
     }
 }
 
+/* The daemon ends. */
+static void fail_waiters(struct pool *pool)
+{
+    static const char why[] = "the daemon is stopping";
+    struct version *version, *next;
+    HASH_ITER(hh, pool->versions, version, next) {
+        version->workers++; /* keeps it over the loop */
+        waiters_fail_all(&version->waiters, POOL_DRAINING, why);
+        waiters_fail_all(&version->awaited, POOL_DRAINING, why);
+        version->workers--;
+        version_put(version);
+    }
+}
+
 void pool_free(struct pool *pool)
 {
     if (!pool)
         return;
-    struct version *version, *next;
     pool->draining = true;
     pool->spawner_up = false;
-    HASH_ITER(hh, pool->versions, version, next) {
-        version->workers++; /* keeps it over the loop */
-        waiters_fail_all(&version->waiters, POOL_DRAINING, "the daemon is stopping");
-        version->workers--;
-        version_put(version);
-    }
+    fail_waiters(pool);
     bury_all(pool, "the daemon is stopping");
     loop_timer_cancel(pool->loop, &pool->tick);
     loop_timer_cancel(pool->loop, &pool->refill_timer);
@@ -144,9 +152,9 @@ static bool evict_one(struct pool *pool, const struct zygote *for_zygote)
     return true;
 }
 
-static struct worker *first_blank(struct zygote *zygote, struct version *version)
+static struct worker *first_blank(struct zygote *zygote, const struct pool_waiter *waiter)
 {
-    struct worker *worker = TAILQ_FIRST(&version->resets);
+    struct worker *worker = waiter->provisioned ? NULL : TAILQ_FIRST(&waiter->version->resets);
     return worker ? worker : TAILQ_FIRST(&zygote->blanks);
 }
 
@@ -154,7 +162,7 @@ static struct worker *first_blank(struct zygote *zygote, struct version *version
 static bool serve_with_blank(struct pool *pool, struct zygote *zygote)
 {
     struct pool_waiter *waiter = TAILQ_FIRST(&zygote->waiters);
-    struct worker *worker = waiter ? first_blank(zygote, waiter->version) : NULL;
+    struct worker *worker = waiter ? first_blank(zygote, waiter) : NULL;
     if (!worker)
         return false;
     uint64_t need = need_of_worker(waiter->version);
@@ -369,13 +377,7 @@ static void on_drain_timer(void *arg)
 {
     struct pool *pool = arg;
     if (!pool->drain_killed) {
-        struct version *version, *next;
-        HASH_ITER(hh, pool->versions, version, next) {
-            version->workers++;
-            waiters_fail_all(&version->waiters, POOL_DRAINING, "the daemon is stopping");
-            version->workers--;
-            version_put(version);
-        }
+        fail_waiters(pool);
         kill_everything(pool);
         pool_check_drained(pool);
     } else if (pool->drain_done) {
@@ -416,6 +418,7 @@ void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats)
     ret_stats->making = pool->making;
     ret_stats->dying = pool->count[WORKER_DYING];
     ret_stats->waiting = pool->waiting;
+    ret_stats->provisioned = pool->provisioned;
     ret_stats->memory_used_bytes = pool->budget.used_bytes;
     ret_stats->memory_limit_bytes = pool->budget.limit_bytes;
     ret_stats->reserve_bytes = pool->need.bytes;

@@ -94,13 +94,33 @@ void pool_acquire(struct pool *pool, struct function_version *version, const str
                   struct pool_waiter **ret_waiter);
 void pool_cancel(struct pool_waiter *waiter);
 
+/* ---- provisioned workers: made ahead of any visit; never evicted, never too old ---- */
+
+struct pool_provision_events {
+    /* One of the version's is no more: killed, crashed, lost with the spawner, retired. From inside any call. */
+    void (*gone)(void *arg, uint64_t version_key);
+    /* One was reset after a visit and begins to initialise again: the listener's as if it had been acquired. */
+    void (*again)(void *arg, struct worker *worker);
+};
+/* At most one listener; NULL ends it. */
+void pool_on_provisioned(struct pool *pool, const struct pool_provision_events *events, void *arg);
+/* As pool_acquire(), but the worker is always a new one, which events.acquired lets initialise. Released, it serves visits of the
+ * version before any other, and is replaced by nobody but its listener. Visits go first where both wait. */
+void pool_acquire_provisioned(struct pool *pool, struct function_version *version, const struct pool_waiter_events *events,
+                              void *arg, struct pool_waiter **ret_waiter);
+/* The version's provisioned workers, those that initialise too, and how many of them are past that. */
+void pool_count_provisioned(const struct pool *pool, uint64_t version_key, unsigned *ret_all, unsigned *ret_ready);
+/* Gives up what is more than keep, without gone: idle ones end now, others when their visit does. Those that initialise are left to
+ * whoever initialises them. */
+void pool_unprovision(struct pool *pool, uint64_t version_key, unsigned keep);
+
 /* No new visits; waits for the running ones until deadline_us (monotonic), then kills every room and stops every zygote;
  * done(arg) when nothing is left, at the latest 5 s after the deadline. */
 void pool_drain(struct pool *pool, int64_t deadline_us, void (*done)(void *arg), void *arg);
 
 /* For health, metrics and tests. */
 struct pool_stats {
-    unsigned workers, blanks, idle, frozen, busy, making, dying, waiting, zygotes_up;
+    unsigned workers, blanks, idle, frozen, busy, making, dying, waiting, zygotes_up, provisioned;
     uint64_t made, warm_hits, blank_hits, cold_makes, evicted, expired, failures, spawner_losses;
     uint64_t memory_used_bytes, memory_limit_bytes, reserve_bytes;
 };

@@ -1,5 +1,6 @@
 /* Inside host/pool only: what its modules ask of each other. worker*.c move one worker, zygotes.c the interpreters' zygotes and
- * their blanks, versions.c a version's warm workers, waiters.c the visits that wait, pool.c joins them; budget.h, env.h and
+ * their blanks, versions.c a version's warm workers,
+ * provisioned.c those that are made ahead, waiters.c the visits that wait, pool.c joins them; budget.h, env.h and
  * keep_alive.h stand alone. */
 #pragma once
 
@@ -55,6 +56,13 @@ void version_take_back(struct version *version, struct worker *worker);
 struct worker *version_warm(struct version *version);
 void version_unanswer(struct worker *worker); /* a finishing worker finishes no more */
 void version_retire(struct version *version);
+
+/* ---- provisioned.c ---- */
+void version_add_provisioned(struct worker *worker);
+/* It is dying, or no longer provisioned. */
+void version_drop_provisioned(struct worker *worker);
+/* An idle or reset one is back and nobody waits for it. */
+void version_keep_provisioned(struct worker *worker);
 
 /* ---- waiters.c ---- */
 void waiter_serve(struct pool_waiter *waiter, struct worker *worker);

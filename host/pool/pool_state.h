@@ -4,7 +4,8 @@
  *   pool.rooms (by id) ── every worker
  *   zygote.blanks ─────── BLANK without a version          zygote.waiters ── visits that need a new worker
  *   version.idle ──────── IDLE and FROZEN, newest first    version.waiters ─ all visits of the version, oldest first
- *   version.resets ────── BLANK with a version
+ *   version.resets ────── BLANK with a version            version.awaited ─ who waits for a provisioned one
+ *   version.ready ─────── IDLE and FROZEN, provisioned
  *   pool.lru ──────────── all of version.idle and version.resets, longest idle first
  */
 #pragma once
@@ -34,8 +35,9 @@ struct version {
     uint64_t key;
     struct function_version *about; /* counted */
     struct zygote *zygote;          /* borrowed; zygotes live as long as the pool */
-    struct worker_list idle, resets;
-    struct waiter_list waiters;
+    struct worker_list idle, resets, ready;
+    struct worker_list provisioned; /* in whatever state but dying */
+    struct waiter_list waiters, awaited;
     unsigned workers;   /* all that are assigned to it, dying ones too */
     unsigned finishing; /* BUSY, but answered */
     unsigned soft;      /* waiters that wait for one of those */
@@ -53,7 +55,7 @@ struct worker {
     int64_t since_us; /* in this state */
     struct loop_timer timer; /* the state's deadline */
     struct worker_list *list; /* where it is linked, or NULL */
-    TAILQ_ENTRY(worker) link, lru_link;
+    TAILQ_ENTRY(worker) link, lru_link, provisioned_link;
 
     struct session *session;
     int endpoint_fd;
@@ -68,6 +70,8 @@ struct worker {
     int64_t init_us;
     bool booted, was_reset, answered;
     bool restarting; /* a reset whose visit waits */
+    bool provisioned;
+    bool surplus; /* was provisioned: ends with its visit */
     uint32_t kill_tries;
 
     struct loop_timer exit_timer;
@@ -90,6 +94,7 @@ struct pool_waiter {
     struct loop_timer timer;
     int64_t since_us;
     bool soft;    /* only in version->waiters */
+    bool provisioned; /* in version->awaited rather than version->waiters */
     unsigned failures;
     TAILQ_ENTRY(pool_waiter) link, zygote_link;
 };
@@ -131,10 +136,12 @@ struct pool {
     struct budget_need need; /* of a worker whose version was never measured */
     struct keep_alive keep_alive;
     uint32_t next_room, next_zygote;
-    unsigned count[WORKER_STATES], room_count, waiting, making;
+    unsigned count[WORKER_STATES], room_count, waiting, making, provisioned;
     bool spawner_up, draining, pumping, pump_again;
     struct loop_timer tick, refill_timer, drain_timer;
     int64_t last_cold_us, drain_deadline_us;
+    const struct pool_provision_events *provision; /* or NULL */
+    void *provision_arg;
     bool drain_killed;
     void (*drain_done)(void *arg);
     void *drain_arg;

@@ -22,14 +22,17 @@ struct version *versions_get(struct pool *pool, struct function_version *about)
     version->zygote = zygotes_get(pool, about);
     TAILQ_INIT(&version->idle);
     TAILQ_INIT(&version->resets);
+    TAILQ_INIT(&version->ready);
+    TAILQ_INIT(&version->provisioned);
     TAILQ_INIT(&version->waiters);
+    TAILQ_INIT(&version->awaited);
     HASH_ADD(hh, pool->versions, key, sizeof version->key, version);
     return version;
 }
 
 void version_put(struct version *version)
 {
-    if (version->workers > 0 || !TAILQ_EMPTY(&version->waiters))
+    if (version->workers > 0 || !TAILQ_EMPTY(&version->waiters) || !TAILQ_EMPTY(&version->awaited))
         return;
     assert(version->finishing == 0);
     HASH_DEL(version->pool->versions, version);
@@ -39,7 +42,9 @@ void version_put(struct version *version)
 
 struct worker *version_warm(struct version *version)
 {
-    struct worker *worker = TAILQ_FIRST(&version->idle);
+    struct worker *worker = TAILQ_FIRST(&version->ready);
+    if (!worker)
+        worker = TAILQ_FIRST(&version->idle);
     if (!worker)
         return NULL;
     worker_put(worker, NULL);
@@ -57,9 +62,13 @@ void version_take_back(struct version *version, struct worker *worker)
         waiter_serve(waiter, worker);
         return;
     }
-    if (version->retired || pool->draining) {
+    if (version->retired || pool->draining || worker->surplus) {
         worker_kill(worker);
         pool_check_drained(pool);
+        return;
+    }
+    if (worker->provisioned) {
+        version_keep_provisioned(worker);
         return;
     }
     int64_t now = clock_mono_us();
@@ -98,7 +107,8 @@ void version_retire(struct version *version)
     struct worker *worker;
     version->retired = true;
     version->workers++; /* keeps version over the loop */
-    while ((worker = TAILQ_FIRST(&version->idle)) || (worker = TAILQ_FIRST(&version->resets)))
+    while ((worker = TAILQ_FIRST(&version->idle)) || (worker = TAILQ_FIRST(&version->resets)) ||
+           (worker = TAILQ_FIRST(&version->ready)))
         worker_kill(worker);
     version->workers--;
     version_put(version);

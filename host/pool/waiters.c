@@ -9,13 +9,30 @@
 static void unlink_waiter(struct pool_waiter *waiter)
 {
     struct version *version = waiter->version;
-    TAILQ_REMOVE(&version->waiters, waiter, link);
+    if (waiter->provisioned)
+        TAILQ_REMOVE(&version->awaited, waiter, link);
+    else
+        TAILQ_REMOVE(&version->waiters, waiter, link);
     if (waiter->soft)
         version->soft--;
     else
         TAILQ_REMOVE(&version->zygote->waiters, waiter, zygote_link);
     waiter->pool->waiting--;
     loop_timer_cancel(waiter->pool->loop, &waiter->timer);
+}
+
+/* Where a new worker is asked for: visits in their order, before what is made ahead of any. */
+static void enlist(struct pool_waiter *waiter)
+{
+    struct zygote *zygote = waiter->version->zygote;
+    struct pool_waiter *before = TAILQ_LAST(&zygote->waiters, waiter_list);
+    while (before && before->provisioned && !waiter->provisioned)
+        before = TAILQ_PREV(before, waiter_list, zygote_link);
+    if (before)
+        TAILQ_INSERT_AFTER(&zygote->waiters, before, waiter, zygote_link);
+    else
+        TAILQ_INSERT_HEAD(&zygote->waiters, waiter, zygote_link);
+    zygote_use(zygote);
 }
 
 void waiter_harden(struct pool_waiter *waiter)
@@ -25,9 +42,8 @@ void waiter_harden(struct pool_waiter *waiter)
         return;
     waiter->soft = false;
     waiter->version->soft--;
-    TAILQ_INSERT_TAIL(&waiter->version->zygote->waiters, waiter, zygote_link);
     loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + pool->options.wait_ms_max * 1000);
-    zygote_use(waiter->version->zygote);
+    enlist(waiter);
 }
 
 static void on_timer(void *arg)
@@ -53,6 +69,7 @@ void waiter_serve(struct pool_waiter *waiter, struct worker *worker)
     struct version *version = waiter->version;
     void *arg = waiter->arg;
     struct err err;
+    worker->provisioned |= waiter->provisioned; /* before it is assigned: its environment tells */
     if (worker->state != WORKER_IDLE && worker_assign(worker, version, &err) < 0) {
         waiter_fail(waiter, POOL_NO_SPAWNER, err.msg);
         return;
@@ -91,26 +108,46 @@ void waiters_fail_zygote(struct zygote *zygote, const char *message)
         waiter_fail(waiter, POOL_NO_SPAWNER, message);
 }
 
-static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, bool soft)
+enum kind { SOFT, HARD, PROVISIONED };
+
+static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, enum kind kind)
 {
     struct pool *pool = version->pool;
     struct pool_waiter *waiter = calloc(1, sizeof *waiter);
     if (!waiter)
         return NULL;
     *waiter = (struct pool_waiter){
-        .pool = pool, .version = version, .events = events, .arg = arg, .soft = soft, .since_us = clock_mono_us()};
+        .pool = pool, .version = version, .events = events, .arg = arg, .since_us = clock_mono_us()};
+    waiter->soft = kind == SOFT;
+    waiter->provisioned = kind == PROVISIONED;
     loop_timer_init(&waiter->timer, on_timer, waiter);
-    TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
+    if (kind == PROVISIONED)
+        TAILQ_INSERT_TAIL(&version->awaited, waiter, link);
+    else
+        TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
     pool->waiting++;
-    int64_t wait_us = soft ? POOL_SOFT_WAIT_US : pool->options.wait_ms_max * 1000;
+    int64_t wait_us = waiter->soft ? POOL_SOFT_WAIT_US : pool->options.wait_ms_max * 1000;
     loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
-    if (soft) {
+    if (waiter->soft)
         version->soft++;
-    } else {
-        TAILQ_INSERT_TAIL(&version->zygote->waiters, waiter, zygote_link);
-        zygote_use(version->zygote);
-    }
+    else
+        enlist(waiter);
     return waiter;
+}
+
+static void wait_for_worker(struct version *version, const struct pool_waiter_events *events, void *arg, enum kind kind,
+                            struct pool_waiter **ret_waiter)
+{
+    struct pool_waiter *waiter = enqueue(version, events, arg, kind);
+    if (!waiter) {
+        version_put(version);
+        events->failed(arg, POOL_NO_MEMORY, "no memory for a waiting visit");
+        return;
+    }
+    /* Set first: the pump may serve or fail it right away, and free it; then the caller's event has forgotten it. */
+    *ret_waiter = waiter;
+    if (kind != SOFT)
+        pool_pump(version->pool);
 }
 
 void pool_acquire(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events, void *arg,
@@ -128,16 +165,17 @@ void pool_acquire(struct pool *pool, struct function_version *about, const struc
         events->acquired(arg, worker);
         return;
     }
-    struct pool_waiter *waiter = enqueue(version, events, arg, version->finishing > version->soft);
-    if (!waiter) {
-        version_put(version);
-        events->failed(arg, POOL_NO_MEMORY, "no memory for a waiting visit");
-        return;
-    }
-    /* Set first: the pump may serve or fail it right away, and free it; then the caller's event has forgotten it. */
-    *ret_waiter = waiter;
-    if (!waiter->soft)
-        pool_pump(pool);
+    wait_for_worker(version, events, arg, version->finishing > version->soft ? SOFT : HARD, ret_waiter);
+}
+
+void pool_acquire_provisioned(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events,
+                              void *arg, struct pool_waiter **ret_waiter)
+{
+    *ret_waiter = NULL;
+    if (pool->draining)
+        events->failed(arg, POOL_DRAINING, "the daemon is stopping");
+    else
+        wait_for_worker(versions_get(pool, about), events, arg, PROVISIONED, ret_waiter);
 }
 
 void pool_cancel(struct pool_waiter *waiter)

@@ -70,7 +70,7 @@ void worker_put(struct worker *worker, struct worker_list *list)
         TAILQ_REMOVE(worker->list, worker, link);
         if (worker->list == &worker->zygote->blanks)
             worker->zygote->blank_count--;
-        else
+        else if (!worker->provisioned)
             TAILQ_REMOVE(&worker->pool->lru, worker, lru_link);
     }
     worker->list = list;
@@ -79,7 +79,7 @@ void worker_put(struct worker *worker, struct worker_list *list)
     TAILQ_INSERT_HEAD(list, worker, link);
     if (list == &worker->zygote->blanks)
         worker->zygote->blank_count++;
-    else
+    else if (!worker->provisioned)
         TAILQ_INSERT_TAIL(&worker->pool->lru, worker, lru_link);
 }
 
@@ -101,7 +101,8 @@ static void freeze(struct worker *worker)
     }
     worker->measures_sent++;
     const struct keep_alive *keep = &worker->pool->keep_alive;
-    loop_timer_set(worker->pool->loop, &worker->timer,
+    if (!worker->provisioned)
+        loop_timer_set(worker->pool->loop, &worker->timer,
                    clock_mono_us() + keep->idle_us(keep, worker->version->about));
 }
 
@@ -238,13 +239,19 @@ static int dress(struct worker *worker, struct version *version, struct err *err
     env_log_stream_name(about, stream_name);
     size_t count;
     struct log_name name = {.account = about->account, .region = about->region, .function = about->name};
-    int rc = env_build(about, stream_name, pool->options.endpoint_url, &worker->env, &count, err);
+    const struct env_about env = {.version = about,
+                                  .log_stream = stream_name,
+                                  .endpoint_url = pool->options.endpoint_url,
+                                  .provisioned = worker->provisioned};
+    int rc = env_build(&env, &worker->env, &count, err);
     if (rc == 0)
         rc = log_stream_open(pool->options.logs, &name, stream_name, &worker->log, err);
     if (rc < 0)
         return rc;
     worker->version = version;
     version->workers++;
+    if (worker->provisioned)
+        version_add_provisioned(worker);
     if (pool->options.endpoint && worker->endpoint_fd >= 0)
         worker->endpoint = pool->options.endpoint->open(pool->options.endpoint_arg, about, fd_steal(&worker->endpoint_fd));
     session_describe(worker->session, &(struct session_about){.function_name = about->name,
@@ -421,6 +428,7 @@ void worker_kill(struct worker *worker)
     version_unanswer(worker);
     worker_put(worker, NULL);
     worker->events = NULL;
+    version_drop_provisioned(worker);
     close_session(worker);
     worker_set_state(worker, WORKER_DYING);
     try_kill(worker);
@@ -431,6 +439,7 @@ void worker_bury(struct worker *worker)
     struct pool *pool = worker->pool;
     version_unanswer(worker);
     worker_put(worker, NULL);
+    version_drop_provisioned(worker);
     close_session(worker);
     worker_set_state(worker, WORKER_DEAD);
     worker_measures_finish(worker);

@@ -67,7 +67,7 @@ static bool begin_reset(struct worker *worker, bool for_visit)
     worker_drain_log(worker);
     loop_timer_cancel(worker->pool->loop, &worker->exit_timer);
     bool can = worker->state == WORKER_INIT || worker->state == WORKER_BUSY || worker->state == WORKER_ASSIGNING;
-    bool wanted = for_visit || (!worker->version->retired && !worker->pool->draining);
+    bool wanted = for_visit || (!worker->version->retired && !worker->pool->draining && !worker->surplus);
     if (!can || !wanted || worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_RESET}, &err) < 0)
         return false;
     worker->was_reset = true;

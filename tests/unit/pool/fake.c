@@ -22,7 +22,7 @@ struct session {
     void *arg;
     struct session_fds fds;
     uint32_t room;
-    int env_count;
+    bool provisioned;
     bool started, ready, busy, answered;
     struct session_event event;
     char *pending_log;
@@ -122,6 +122,11 @@ void fake_print(uint32_t room, const char *text)
     s->events->log(s->arg, text, strlen(text));
 }
 
+bool fake_is_provisioned(uint32_t room)
+{
+    return fake.session[room] && fake.session[room]->provisioned;
+}
+
 uint32_t fake_busy_room(void)
 {
     for (uint32_t i = 0; i < FAKE_ROOMS; i++)
@@ -193,9 +198,11 @@ int session_start(struct session *s, const char *const *env, size_t count, struc
 {
     (void)err;
     assert(!s->started);
-    for (size_t i = 0; i < count; i++)
+    s->provisioned = false;
+    for (size_t i = 0; i < count; i++) {
         assert(strchr(env[i], '='));
-    s->env_count = (int)count;
+        s->provisioned = s->provisioned || str_eq(env[i], "AWS_LAMBDA_INITIALIZATION_TYPE=provisioned-concurrency");
+    }
     s->started = true;
     return 0;
 }

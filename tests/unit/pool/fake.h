@@ -61,6 +61,7 @@ void fake_ready(uint32_t room);
 void fake_broken(uint32_t room);
 void fake_print(uint32_t room, const char *text);
 void fake_too_large(uint32_t room);
+bool fake_is_provisioned(uint32_t room); /* its environment says so */
 uint32_t fake_busy_room(void); /* of the session that has an event; 0: none */
 
 /* A new function version; freed when the last reference is gone. */

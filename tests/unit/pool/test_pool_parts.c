@@ -80,10 +80,11 @@ static void test_env(void)
     char stream[ENV_LOG_STREAM_BYTES];
     env_log_stream_name(v, stream);
     CU_ASSERT(strlen(stream) == strlen("2026/11/21/[$LATEST]") + 32);
+    struct env_about about = {.version = v, .log_stream = stream, .endpoint_url = "http://127.0.0.1:4566"};
     char **env;
     size_t count, n = 0;
     struct err err;
-    CU_ASSERT_FATAL(env_build(v, stream, "http://127.0.0.1:4566", &env, &count, &err) == 0);
+    CU_ASSERT_FATAL(env_build(&about, &env, &count, &err) == 0);
     while (env[n])
         n++;
     CU_ASSERT(n == count);
@@ -92,14 +93,16 @@ static void test_env(void)
     CU_ASSERT(IS("AWS_LAMBDA_FUNCTION_NAME", "hello") && IS("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"));
     CU_ASSERT(IS("AWS_LAMBDA_LOG_STREAM_NAME", stream) && IS("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/hello"));
     CU_ASSERT(IS("AWS_EXECUTION_ENV", "AWS_Lambda_python3.11") && IS("PYTHONPATH", "/var/runtime"));
+    CU_ASSERT(IS("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"));
     CU_ASSERT(IS("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001") && IS("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"));
     CU_ASSERT(!get(env, "AWS_LAMBDA_MAX_CONCURRENCY") && !get(env, "AWS_LAMBDA_LOG_FORMAT"));
     CU_ASSERT(strlen(get(env, "AWS_ACCESS_KEY_ID")) == 20 && str_starts(get(env, "AWS_ACCESS_KEY_ID"), "ASIA"));
     env_free(env);
     v->match.language = RUNTIME_PROVIDED;
-    v->log_json = true;
-    CU_ASSERT_FATAL(env_build(v, stream, "http://127.0.0.1:4566", &env, &count, &err) == 0);
+    v->log_json = about.provisioned = true;
+    CU_ASSERT_FATAL(env_build(&about, &env, &count, &err) == 0);
     CU_ASSERT(!get(env, "AWS_EXECUTION_ENV") && !get(env, "PYTHONPATH") && IS("AWS_LAMBDA_LOG_FORMAT", "JSON"));
+    CU_ASSERT(IS("AWS_LAMBDA_INITIALIZATION_TYPE", "provisioned-concurrency"));
     CU_ASSERT(IS("DOTNET_GCHeapHardLimit", "0x8000000") && IS("JAVA_TOOL_OPTIONS", "-XX:MaxRAM=128m"));
     env_free(env);
     v->env = NULL;
