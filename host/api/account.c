@@ -16,7 +16,7 @@ void get_account_settings(struct api_call *call)
 {
     uint64_t functions, bytes;
     double concurrency = (double)call->api->options.config->concurrency_account;
-    double reserved = (double)registry_account_reserved(call->api->options.registry, call->aws.account, call->aws.region);
+    double claimed = (double)registry_account_claimed(call->api->options.registry, call->aws.account, call->aws.region);
     registry_usage(call->api->options.registry, call->aws.account, call->aws.region, &functions, &bytes);
     cJSON *out = cJSON_CreateObject();
     cJSON *limit = cJSON_AddObjectToObject(out, "AccountLimit"), *usage = cJSON_AddObjectToObject(out, "AccountUsage");
@@ -24,7 +24,7 @@ void get_account_settings(struct api_call *call)
     cJSON_AddNumberToObject(limit, "CodeSizeUnzipped", UNZIPPED_BYTES);
     cJSON_AddNumberToObject(limit, "CodeSizeZipped", ZIPPED_BYTES);
     cJSON_AddNumberToObject(limit, "ConcurrentExecutions", concurrency);
-    cJSON_AddNumberToObject(limit, "UnreservedConcurrentExecutions", concurrency - reserved);
+    cJSON_AddNumberToObject(limit, "UnreservedConcurrentExecutions", concurrency - claimed);
     cJSON_AddNumberToObject(usage, "TotalCodeSize", (double)bytes);
     cJSON_AddNumberToObject(usage, "FunctionCount", (double)functions);
     call_reply(call, out);

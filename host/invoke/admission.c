@@ -1,5 +1,5 @@
-/* Concurrency limits; see admission.h. A function's counter lives while something of it runs, an account's while one of its
- * functions' does. */
+/* Concurrency limits; see admission.h. What a version runs within its provisioned concurrency is its own; what it runs beyond that is
+ * counted with its function, and for a function without a reservation with its account. A counter lives while something runs. */
 #include "host/invoke/admission.h"
 
 #include <stdint.h>
@@ -14,18 +14,26 @@
 
 struct account {
     UT_hash_handle hh;
-    unsigned unreserved; /* invocations of functions without a reservation */
+    unsigned beyond; /* of functions without a reservation */
     unsigned functions;
     char key[ACCOUNT_KEY_BYTES]; /* "ACCOUNT REGION" */
 };
 
-struct admission_slot { /* a function; counted, not one each */
+struct function {
     UT_hash_handle hh;
-    struct admission *admission;
     struct account *account;
-    unsigned running;
+    unsigned running, beyond;
+    unsigned versions;
     bool reserved;
     char key[FUNCTION_KEY_BYTES]; /* "ACCOUNT REGION NAME" */
+};
+
+struct admission_slot { /* a version; counted, not one each */
+    UT_hash_handle hh;
+    struct admission *admission;
+    struct function *function;
+    uint64_t key;
+    unsigned running, provisioned;
 };
 
 struct admission {
@@ -33,7 +41,8 @@ struct admission {
     concurrency_fn *concurrency; /* or NULL */
     void *concurrency_arg;
     struct account *accounts;
-    struct admission_slot *functions;
+    struct function *functions;
+    struct admission_slot *versions;
 };
 
 struct admission *admission_new(unsigned account_concurrency, concurrency_fn *concurrency, void *concurrency_arg)
@@ -45,16 +54,25 @@ struct admission *admission_new(unsigned account_concurrency, concurrency_fn *co
     return admission;
 }
 
-static void forget(struct admission_slot *slot)
+static void forget_function(struct admission *admission, struct function *function)
 {
-    struct admission *admission = slot->admission;
-    struct account *account = slot->account;
-    HASH_DEL(admission->functions, slot);
-    free(slot);
+    struct account *account = function->account;
+    HASH_DEL(admission->functions, function);
+    free(function);
     if (--account->functions == 0) {
         HASH_DEL(admission->accounts, account);
         free(account);
     }
+}
+
+static void forget(struct admission_slot *slot)
+{
+    struct admission *admission = slot->admission;
+    struct function *function = slot->function;
+    HASH_DEL(admission->versions, slot);
+    free(slot);
+    if (--function->versions == 0)
+        forget_function(admission, function);
 }
 
 void admission_free(struct admission *admission)
@@ -62,7 +80,7 @@ void admission_free(struct admission *admission)
     struct admission_slot *slot, *next;
     if (!admission)
         return;
-    HASH_ITER(hh, admission->functions, slot, next)
+    HASH_ITER(hh, admission->versions, slot, next)
         forget(slot);
     free(admission);
 }
@@ -80,53 +98,95 @@ static struct account *account_get(struct admission *admission, const char *name
     return account;
 }
 
-static struct admission_slot *slot_find(const struct admission *admission, const char *account, const char *region, const char *function)
+static struct function *function_find(const struct admission *admission, const char *account, const char *region, const char *name)
 {
     char key[FUNCTION_KEY_BYTES];
-    struct admission_slot *slot;
-    snprintf(key, sizeof key, "%s %s %s", account, region, function);
-    HASH_FIND_STR(admission->functions, key, slot);
-    return slot;
+    struct function *function;
+    snprintf(key, sizeof key, "%s %s %s", account, region, name);
+    HASH_FIND_STR(admission->functions, key, function);
+    return function;
+}
+
+/* A new one has no versions; NULL: no memory. */
+static struct function *function_get(struct admission *admission, const struct function_version *version)
+{
+    struct function *function = function_find(admission, version->account, version->region, version->name);
+    struct account *account = function ? function->account : account_get(admission, version->account, version->region);
+    if (function || !account)
+        return function;
+    if ((function = calloc(1, sizeof *function))) {
+        function->account = account;
+        account->functions++;
+        snprintf(function->key, sizeof function->key, "%s %s %s", version->account, version->region, version->name);
+        HASH_ADD_STR(admission->functions, key, function);
+    } else if (account->functions == 0) {
+        HASH_DEL(admission->accounts, account);
+        free(account);
+    }
+    return function;
 }
 
 /* A new one is idle; NULL: no memory. */
 static struct admission_slot *slot_get(struct admission *admission, const struct function_version *version)
 {
-    struct admission_slot *slot = slot_find(admission, version->account, version->region, version->name);
-    struct account *account = slot ? slot->account : account_get(admission, version->account, version->region);
-    if (slot || !account)
+    struct admission_slot *slot;
+    HASH_FIND(hh, admission->versions, &version->key, sizeof version->key, slot);
+    struct function *function = slot ? slot->function : function_get(admission, version);
+    if (slot || !function)
         return slot;
     if ((slot = calloc(1, sizeof *slot))) {
         slot->admission = admission;
-        slot->account = account;
-        account->functions++;
-        snprintf(slot->key, sizeof slot->key, "%s %s %s", version->account, version->region, version->name);
-        HASH_ADD_STR(admission->functions, key, slot);
-    } else if (account->functions == 0) {
-        HASH_DEL(admission->accounts, account);
-        free(account);
+        slot->function = function;
+        slot->key = version->key;
+        function->versions++;
+        HASH_ADD(hh, admission->versions, key, sizeof slot->key, slot);
+    } else if (function->versions == 0) {
+        forget_function(admission, function);
     }
     return slot;
 }
 
-static void set_reserved(struct admission_slot *slot, bool reserved)
+static unsigned beyond(const struct admission_slot *slot)
 {
-    if (slot->reserved == reserved)
+    return slot->running > slot->provisioned ? slot->running - slot->provisioned : 0;
+}
+
+/* The only way these numbers change: what lies beyond is counted anew. */
+static void set_counts(struct admission_slot *slot, unsigned running, unsigned provisioned)
+{
+    struct function *function = slot->function;
+    unsigned before = beyond(slot);
+    function->running = function->running - slot->running + running;
+    slot->running = running;
+    slot->provisioned = provisioned;
+    function->beyond = function->beyond - before + beyond(slot);
+    if (!function->reserved)
+        function->account->beyond = function->account->beyond - before + beyond(slot);
+}
+
+static void set_reserved(struct function *function, bool reserved)
+{
+    if (function->reserved == reserved)
         return;
-    slot->reserved = reserved;
+    function->reserved = reserved;
     if (reserved)
-        slot->account->unreserved -= slot->running;
+        function->account->beyond -= function->beyond;
     else
-        slot->account->unreserved += slot->running;
+        function->account->beyond += function->beyond;
 }
 
 /* AWS's reason, or NULL: there is room. */
 static const char *refusal(const struct admission *admission, const struct admission_slot *slot, const struct concurrency *may)
 {
-    if (slot->reserved)
-        return slot->running >= (uint64_t)may->reserved ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
-    uint64_t shared = may->account_reserved < admission->limit ? admission->limit - may->account_reserved : 0;
-    return slot->account->unreserved >= shared ? "ConcurrentInvocationLimitExceeded" : NULL;
+    const struct function *function = slot->function;
+    bool own = slot->running < slot->provisioned;
+    if (function->reserved) {
+        uint64_t reserved = (uint64_t)may->reserved, shared = may->provisioned < reserved ? reserved - may->provisioned : 0;
+        bool full = function->running >= reserved || (!own && function->beyond >= shared);
+        return full ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
+    }
+    uint64_t shared = may->account_claimed < admission->limit ? admission->limit - may->account_claimed : 0;
+    return !own && function->account->beyond >= shared ? "ConcurrentInvocationLimitExceeded" : NULL;
 }
 
 bool admission_enter(struct admission *admission, const struct function_version *version, struct admission_slot **ret_slot,
@@ -140,7 +200,8 @@ bool admission_enter(struct admission *admission, const struct function_version 
     }
     if (admission->concurrency)
         admission->concurrency(admission->concurrency_arg, version, &may);
-    set_reserved(slot, may.reserved != CONCURRENCY_UNRESERVED);
+    set_reserved(slot->function, may.reserved != CONCURRENCY_UNRESERVED);
+    set_counts(slot, slot->running, (unsigned)may.version_provisioned);
     const char *reason = refusal(admission, slot, &may);
     if (reason) {
         *ret_reason = reason;
@@ -148,9 +209,7 @@ bool admission_enter(struct admission *admission, const struct function_version 
             forget(slot);
         return false;
     }
-    slot->running++;
-    if (!slot->reserved)
-        slot->account->unreserved++;
+    set_counts(slot, slot->running + 1, slot->provisioned);
     *ret_slot = slot;
     return true;
 }
@@ -159,15 +218,22 @@ void admission_leave(struct admission_slot *slot)
 {
     if (!slot)
         return;
-    if (!slot->reserved)
-        slot->account->unreserved--;
-    if (--slot->running == 0)
+    set_counts(slot, slot->running - 1, slot->provisioned);
+    if (slot->running == 0)
         forget(slot);
 }
 
 void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved)
 {
-    struct admission_slot *slot = slot_find(admission, account, region, function);
+    struct function *found = function_find(admission, account, region, function);
+    if (found)
+        set_reserved(found, reserved);
+}
+
+void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned)
+{
+    struct admission_slot *slot;
+    HASH_FIND(hh, admission->versions, &version->key, sizeof version->key, slot);
     if (slot)
-        set_reserved(slot, reserved);
+        set_counts(slot, slot->running, provisioned);
 }

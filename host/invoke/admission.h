@@ -1,5 +1,6 @@
-/* How many invocations may run at once. A function with reserved concurrency has that many and no more; all others share what their
- * account and region have left. Provisioned concurrency is part of either. Loop thread only.
+/* How many invocations may run at once. A version has what is provisioned for it. A function with reserved concurrency has that many
+ * and no more, of which its other versions share what is not provisioned; all other functions share what their account and region have
+ * left. Loop thread only.
  *
  *     if (admission_enter(admission, version, &slot, &reason)) ... admission_leave(slot);
  */
@@ -22,3 +23,5 @@ bool admission_enter(struct admission *admission, const struct function_version 
 void admission_leave(struct admission_slot *slot); /* NULL is allowed */
 /* A reservation was made or taken back: what runs now counts where it belongs. */
 void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved);
+/* The same of a version's provisioned concurrency. */
+void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned);

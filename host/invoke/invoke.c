@@ -87,6 +87,11 @@ void invoke_reserve(struct invoke *invoke, const char *account, const char *regi
     admission_reserve(invoke->admission, account, region, function, reserved);
 }
 
+void invoke_provision(struct invoke *invoke, const struct function_version *version, unsigned provisioned)
+{
+    admission_provision(invoke->admission, version, provisioned);
+}
+
 unsigned invoke_running(const struct invoke *invoke)
 {
     return invoke->count;

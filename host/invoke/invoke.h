@@ -34,6 +34,8 @@ unsigned invoke_running(const struct invoke *invoke);
 
 /* A function got reserved concurrency, or gave it back: what runs already counts there. */
 void invoke_reserve(struct invoke *invoke, const char *account, const char *region, const char *function, bool reserved);
+/* The same of provisioned concurrency of a version. */
+void invoke_provision(struct invoke *invoke, const struct function_version *version, unsigned provisioned);
 
 struct invoke_request {
     struct function_version *version; /* counted by invoke_start itself */

@@ -1,4 +1,4 @@
-/* Reserved concurrency as numbers: one with each function, one sum for each account and region. */
+/* Reserved and provisioned concurrency as numbers: both with each function, one sum for each account and region. */
 #include "host/registry/concurrency.h"
 
 #include <assert.h>
@@ -12,7 +12,7 @@
 
 struct account_concurrency {
     UT_hash_handle hh;
-    uint64_t reserved;
+    uint64_t claimed;
     char key[48]; /* "ACCOUNT REGION" */
 };
 
@@ -38,20 +38,35 @@ static struct account_concurrency *find_or_make(struct registry *registry, const
     return made;
 }
 
-void record_set_reserved(struct function_record *record, const char *value)
+/* What the function has for itself: its reservation, which includes what is provisioned, or that alone. */
+static uint64_t claim_of(const struct function_record *record)
+{
+    return record->reserved != CONCURRENCY_UNRESERVED ? (uint64_t)record->reserved : record->provisioned;
+}
+
+static void set_claim(struct function_record *record, int64_t reserved, uint64_t provisioned)
 {
     struct account_concurrency *sum = find_or_make(record->registry, record->account, record->region);
+    assert(sum->claimed >= claim_of(record));
+    sum->claimed -= claim_of(record);
+    record->reserved = reserved;
+    record->provisioned = provisioned;
+    sum->claimed += claim_of(record);
+}
+
+void record_set_reserved(struct function_record *record, const char *value)
+{
     CLEANUP(json_freep) cJSON *document = NULL;
     struct err err;
-    if (record->reserved != CONCURRENCY_UNRESERVED) {
-        assert(sum->reserved >= (uint64_t)record->reserved);
-        sum->reserved -= (uint64_t)record->reserved;
-    }
-    record->reserved = CONCURRENCY_UNRESERVED;
+    int64_t reserved = CONCURRENCY_UNRESERVED;
     if (value != NULL && json_parse(value, strlen(value), &document, &err) == 0)
-        record->reserved = json_int(document, "ReservedConcurrentExecutions", CONCURRENCY_UNRESERVED);
-    if (record->reserved != CONCURRENCY_UNRESERVED)
-        sum->reserved += (uint64_t)record->reserved;
+        reserved = json_int(document, "ReservedConcurrentExecutions", CONCURRENCY_UNRESERVED);
+    set_claim(record, reserved, record->provisioned);
+}
+
+void record_set_provisioned(struct function_record *record, uint64_t sum)
+{
+    set_claim(record, record->reserved, sum);
 }
 
 void registry_free_accounts(struct registry *registry)
@@ -67,8 +82,14 @@ void registry_concurrency(void *arg, const struct function_version *version, str
 {
     struct registry *registry = arg;
     const struct function_record *record = record_lookup(registry, version->account, version->region, version->name);
-    ret->reserved = record != NULL ? record->reserved : CONCURRENCY_UNRESERVED;
-    ret->account_reserved = registry_account_reserved(registry, version->account, version->region);
+    *ret = (struct concurrency){.reserved = CONCURRENCY_UNRESERVED,
+                                .account_claimed = registry_account_claimed(registry, version->account, version->region)};
+    if (record == NULL)
+        return;
+    ret->reserved = record->reserved;
+    ret->provisioned = record->provisioned;
+    const struct version_row *row = record->provisioned > 0 ? record_row(record, version->version) : NULL;
+    ret->version_provisioned = row != NULL ? row->provisioned : 0;
 }
 
 int64_t registry_reserved(const struct function_record *record)
@@ -76,8 +97,13 @@ int64_t registry_reserved(const struct function_record *record)
     return record->reserved;
 }
 
-uint64_t registry_account_reserved(struct registry *registry, const char *account, const char *region)
+uint64_t registry_claimed(const struct function_record *record)
+{
+    return claim_of(record);
+}
+
+uint64_t registry_account_claimed(struct registry *registry, const char *account, const char *region)
 {
     const struct account_concurrency *sum = find(registry, account, region);
-    return sum != NULL ? sum->reserved : 0;
+    return sum != NULL ? sum->claimed : 0;
 }

@@ -1,4 +1,4 @@
-/* Who may run how much: reserved concurrency of functions, and what their account has left. The numbers of the settings, kept ready
+/* Who may run how much: reserved and provisioned concurrency of functions, and what their account has left. The numbers of the settings, kept ready
  * for every invocation. Loop thread only. */
 #pragma once
 
@@ -11,8 +11,10 @@ struct registry;
 #define CONCURRENCY_UNRESERVED (-1)
 
 struct concurrency {
-    int64_t reserved;          /* of the function; CONCURRENCY_UNRESERVED: none */
-    uint64_t account_reserved; /* by all functions of its account and region together */
+    int64_t reserved;             /* of the function; CONCURRENCY_UNRESERVED: none */
+    uint64_t provisioned;         /* of the function, within its reservation if it has one */
+    uint64_t version_provisioned; /* of this version */
+    uint64_t account_claimed;     /* by all functions of its account and region: what is reserved, and what is provisioned without that */
 };
 
 /* Who tells the dispatcher. */
@@ -21,4 +23,6 @@ typedef void concurrency_fn(void *arg, const struct function_version *version, s
 /* A concurrency_fn; arg is the registry. The version's function may be gone: then it has no reservation. */
 void registry_concurrency(void *arg, const struct function_version *version, struct concurrency *ret);
 int64_t registry_reserved(const struct function_record *record);
-uint64_t registry_account_reserved(struct registry *registry, const char *account, const char *region);
+/* What it takes out of its account: its reservation, else what is provisioned. */
+uint64_t registry_claimed(const struct function_record *record);
+uint64_t registry_account_claimed(struct registry *registry, const char *account, const char *region);

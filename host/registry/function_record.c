@@ -81,6 +81,7 @@ void record_free(struct function_record *record)
         row_free(registry, record->published[i]);
     free(record->published);
     record_set_reserved(record, NULL);
+    record_set_provisioned(record, 0);
     record_free_settings(record);
     record_wake_waiting(record);
     free(record->tags);
@@ -136,6 +137,7 @@ void row_free(struct registry *registry, struct version_row *row)
     if (row == NULL)
         return;
     code_use_drop(registry, row->code_sha256);
+    row_unprovision(registry, row);
     if (row->built != NULL) {
         uint64_t key = row->built->key;
         function_version_unref(row->built);

@@ -18,6 +18,7 @@
 
 #include "host/registry/concurrency.h"
 #include "host/registry/functions.h"
+#include "host/registry/provisioned.h"
 #include "host/registry/record_settings.h"
 #include "lib/base/id.h"
 #include "lib/db/db.h"
@@ -42,6 +43,8 @@ struct version_row {
     char code_sha256[SHA256_HEX_BYTES];
     char revision_id[ID_UUID_BYTES];
     char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
+    uint32_t provisioned, wanted;              /* sandboxes to be there; wanted: while that is counted */
+    bool reached;                              /* they are */
     bool settling;                             /* published a moment ago: shown as Pending */
     struct function_version *built;            /* made on first use, so that a start only reads text; counted */
     char *config;                              /* JSON */
@@ -63,6 +66,7 @@ struct function_record {
     uint64_t last_version;      /* number of the newest that was ever published */
     struct setting *settings;   /* by key */
     int64_t reserved;           /* concurrency; CONCURRENCY_UNRESERVED: none */
+    uint64_t provisioned;       /* concurrency, of all its aliases and versions */
     bool writing;               /* settings or tags are on their way to the disk */
     STAILQ_HEAD(, settings_waiter) waiting;
 };
@@ -88,6 +92,8 @@ struct registry {
     void *retired_arg;
     registry_active_fn *active;
     void *active_arg;
+    registry_provisioned_fn *provisioned;
+    void *provisioned_arg;
     registry_unused_fn *unused;
     void *unused_arg;
     unsigned versions; /* built and not yet freed */
@@ -97,6 +103,7 @@ struct registry {
 
 /* concurrency.c: value is the setting, or NULL */
 void record_set_reserved(struct function_record *record, const char *value);
+void record_set_provisioned(struct function_record *record, uint64_t sum);
 void registry_free_accounts(struct registry *registry);
 
 void code_use_add(struct registry *registry, const char *sha256);
@@ -121,6 +128,7 @@ bool record_is_visible(const struct function_record *record);
 struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
                             uint64_t code_size);
 void row_free(struct registry *registry, struct version_row *row);
+void row_unprovision(struct registry *registry, struct version_row *row); /* provisioned.c: it needs no more */
 /* A row that never became a record's, of a registry that is closed. */
 void row_discard(struct version_row *row);
 bool row_same_as_newest(const struct function_record *record, const struct version_row *latest);

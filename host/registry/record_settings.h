@@ -32,5 +32,7 @@ void record_drop_settings(struct function_record *record, const char *qualifier)
 int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qualifier, struct err *err) WARN_UNUSED;
 void record_free_settings(struct function_record *record);
 void record_wake_waiting(struct function_record *record);
+/* provisioned.c: the settings, aliases or versions have changed. */
+void record_provision(struct function_record *record);
 const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
 int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;

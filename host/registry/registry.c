@@ -41,6 +41,7 @@ void registry_close(struct registry *registry)
     registry->retired = NULL;
     registry->active = NULL;
     registry->unused = NULL;
+    registry->provisioned = NULL;
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
@@ -93,10 +94,11 @@ void registry_on_unused(struct registry *registry, registry_unused_fn *fn, void 
 }
 
 /* A version that can run keeps what it runs on: its workers do, too. */
-static void forget_failed(struct version_row *row)
+static void forget_failed(struct registry *registry, struct version_row *row)
 {
     if (row == NULL || row->built == NULL || str_eq(row->built->state, "Active"))
         return;
+    row_unprovision(registry, row);
     function_version_unref(row->built);
     row->built = NULL;
 }
@@ -105,10 +107,11 @@ void registry_set_runtimes(struct registry *registry, const struct runtimes *run
 {
     registry->runtimes = runtimes;
     for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
-        forget_failed(r->latest);
-        forget_failed(r->before);
+        forget_failed(registry, r->latest);
+        forget_failed(registry, r->before);
         for (size_t i = 0; i < r->published_count; i++)
-            forget_failed(r->published[i]);
+            forget_failed(registry, r->published[i]);
+        record_provision(r);
     }
 }
 

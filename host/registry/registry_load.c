@@ -122,6 +122,8 @@ int registry_load(struct registry *registry, struct err *err)
             break;
         }
         record_set_state(all.list[i], RECORD_READY);
+        if (all.list[i]->settings != NULL)
+            record_provision(all.list[i]);
         registry->committed++;
     }
     free(all.list);

@@ -323,6 +323,7 @@ static void version_deleted(void *arg, const struct err *err)
         CLEANUP(freep) char *qualifier = str_format("%llu", (unsigned long long)change.gone);
         record_drop_settings(change.record, qualifier);
         record_remove_published(change.record, change.gone);
+        record_provision(change.record);
     }
     change.done(change.arg, change.record, err);
     record_wake_waiting(change.record);

@@ -298,6 +298,8 @@ static void show(struct write *write)
     struct version_row *row = write->version == 0 ? record->latest : record_published(record, write->version);
     if (write->revises && row != NULL)
         (void)str_copy(row->revision_id, sizeof(row->revision_id), write->revision_id);
+    if (write->count > 0)
+        record_provision(record);
 }
 
 static void written(void *arg, const struct err *err)

@@ -7,6 +7,7 @@
 #include "host/api/settings/settings.h"
 #include "host/invoke/invoke.h"
 #include "host/registry/concurrency.h"
+#include "host/registry/provisioned.h"
 #include "lib/base/strutil.h"
 
 #define MEMBER "ReservedConcurrentExecutions"
@@ -34,16 +35,26 @@ static bool leaves_enough(struct api_call *call, const struct function_record *r
 {
     const struct api_options *options = &call->api->options;
     uint64_t limit = (uint64_t)options->config->concurrency_account, least = concurrency_floor(call->api);
-    uint64_t others = registry_account_reserved(options->registry, call->aws.account, call->aws.region);
-    int64_t own = registry_reserved(record);
-    if (own != CONCURRENCY_UNRESERVED)
-        others -= (uint64_t)own;
+    uint64_t others = registry_account_claimed(options->registry, call->aws.account, call->aws.region);
+    others -= registry_claimed(record);
     if (wanted == 0 || others + wanted + least <= limit)
         return true;
     call_fail(call, "InvalidParameterValueException",
               "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum "
               "value of [%" PRIu64 "].",
               least);
+    return false;
+}
+
+/* What is provisioned is part of what is reserved. */
+static bool holds_provisioned(struct api_call *call, const struct function_record *record, uint64_t wanted)
+{
+    uint64_t provisioned = registry_provisioned_sum(record);
+    if (wanted >= provisioned)
+        return true;
+    call_fail(call, "InvalidParameterValueException",
+              " ReservedConcurrentExecutions  %" PRIu64 " should not be lower than function's total provisioned concurrency [%" PRIu64 "].",
+              wanted, provisioned);
     return false;
 }
 
@@ -78,7 +89,8 @@ void put_function_concurrency(struct api_call *call)
     int64_t wanted = json_int(call->aws.input, MEMBER, 0);
     struct function_name name;
     struct function_record *record;
-    if (!whole_function(call, put_function_concurrency, &name, &record) || !leaves_enough(call, record, (uint64_t)wanted))
+    if (!whole_function(call, put_function_concurrency, &name, &record) || !leaves_enough(call, record, (uint64_t)wanted) ||
+        !holds_provisioned(call, record, (uint64_t)wanted))
         return;
     CLEANUP(freep) char *value = str_format("{\"" MEMBER "\":%" PRId64 "}", wanted);
     write_reserved(call, record, value);
