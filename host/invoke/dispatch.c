@@ -16,11 +16,6 @@
 #include "lib/base/strutil.h"
 #include "lib/crypto/digest.h"
 
-static struct report_to lines_of(const struct invocation *inv)
-{
-    return (struct report_to){.stream = inv->stream, .tail = inv->tail, .json = inv->version->log_json};
-}
-
 /* ---- a worker ---- */
 
 /* Duration and the function's deadline count from here. */
@@ -33,7 +28,7 @@ static void start_clock(struct invocation *inv)
 /* START, after what init printed: as on Lambda, also where init runs inside the invocation. */
 static void say_start(struct invocation *inv)
 {
-    struct report_to to = lines_of(inv);
+    struct report_to to = invocation_lines(inv);
     log_stream_begin(inv->stream, inv->request_id, inv->tail);
     report_start(&to, inv->request_id, inv->version->version);
 }
@@ -76,7 +71,7 @@ static void say_init_start(struct invocation *inv)
     digest_sha256(version, strlen(version), digest);
     id_hex(digest, sizeof digest, hex);
     CLEANUP(freep) char *arn = str_format("arn:aws:lambda:%s::runtime:%s", v->region, hex);
-    struct report_to to = lines_of(inv);
+    struct report_to to = invocation_lines(inv);
     struct report_runtime runtime = {.version = version,
                                      .arn = arn,
                                      .note = v->match.note,
@@ -142,7 +137,7 @@ static void on_ready(void *arg)
 /* INIT_REPORT, after all that init printed. */
 static void report_failed_init(struct invocation *inv, const char *phase, const char *status, const char *type)
 {
-    struct report_to to = lines_of(inv);
+    struct report_to to = invocation_lines(inv);
     int64_t took_us = clock_mono_us() - worker_init_us(inv->worker);
     worker_drain_log(inv->worker);
     report_init_failed(&to, took_us, phase, status, type);
@@ -274,7 +269,7 @@ static void on_idle(void *arg)
 void dispatch_on_timer(void *arg)
 {
     struct invocation *inv = arg;
-    struct report_to to = lines_of(inv);
+    struct report_to to = invocation_lines(inv);
     if (inv->phase == INVOCATION_REPORTING) {
         finish_report_now(inv);
         return;

@@ -66,7 +66,7 @@ void finish_error(struct invocation *inv, const char *type, const char *message)
 static void report(struct invocation *inv)
 {
     const struct function_version *v = inv->version;
-    struct report_to to = {.stream = inv->stream, .tail = inv->tail, .json = v->log_json};
+    struct report_to to = invocation_lines(inv);
     int64_t duration_us = inv->end_us - inv->start_us, timeout_us = (int64_t)v->timeout_s * 1000000;
     struct report_invocation line = {
         .request_id = inv->request_id,
@@ -103,7 +103,7 @@ void finish_report_now(struct invocation *inv)
 void finish(struct invocation *inv, enum finish_worker what)
 {
     struct worker *worker = inv->worker;
-    struct report_to to = {.stream = inv->stream, .tail = inv->tail, .json = inv->version->log_json};
+    struct report_to to = invocation_lines(inv);
     inv->end_us = clock_mono_us();
     worker_drain_log(worker);
     report_end(&to, inv->request_id, inv->status);

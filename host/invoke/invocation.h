@@ -20,6 +20,7 @@
 #include "host/pool/pool.h"
 #include "host/pool/worker.h"
 #include "host/telemetry/log_stream.h"
+#include "host/telemetry/report.h"
 #include "lib/base/loop.h"
 
 #define REPORT_WAIT_US (1000 * 1000)      /* for a measurement; then REPORT says what is known */
@@ -84,6 +85,8 @@ void invocation_set_phase(struct invocation *inv, enum invocation_phase phase);
 /* Calls done, once; gives the slot back. */
 void invocation_answer(struct invocation *inv);
 void invocation_free(struct invocation *inv);
+/* Where the platform's lines about it go. */
+struct report_to invocation_lines(const struct invocation *inv);
 /* For an end without a worker: answered from the loop. message is copied. */
 void invocation_refuse(struct invocation *inv, enum invoke_outcome outcome, const char *code, const char *message);
 

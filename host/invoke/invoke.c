@@ -116,6 +116,12 @@ void invocation_free(struct invocation *inv)
     free(inv);
 }
 
+struct report_to invocation_lines(const struct invocation *inv)
+{
+    const struct function_version *v = inv->version;
+    return (struct report_to){.stream = inv->stream, .tail = inv->tail, .json = v->log_json, .least = (enum report_level)v->log_system};
+}
+
 void invocation_answer(struct invocation *inv)
 {
     invoke_done_fn *done = inv->done;

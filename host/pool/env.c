@@ -93,8 +93,10 @@ static void add_function(struct list *env, const struct env_about *about)
     add_text(env, "AWS_LAMBDA_LOG_STREAM_NAME", about->log_stream);
     add_text(env, "AWS_LAMBDA_INITIALIZATION_TYPE", about->provisioned ? "provisioned-concurrency" : "on-demand");
     add_text(env, "_HANDLER", v->handler ? v->handler : "");
-    if (v->log_json)
+    if (v->log_json) {
         add_text(env, "AWS_LAMBDA_LOG_FORMAT", "JSON");
+        add_text(env, "AWS_LAMBDA_LOG_LEVEL", v->log_level ? v->log_level : "INFO");
+    }
 }
 
 static void add_common(struct list *env, const char *endpoint_url)

@@ -30,6 +30,7 @@ void function_version_unref(struct function_version *version)
     free(version->handler);
     free(version->role);
     free(version->log_group);
+    free(version->log_level);
     free(version->state_reason);
     free(version->state_reason_code);
     struct registry *registry = version->registry;
@@ -96,6 +97,22 @@ static void match_runtime(struct function_version *version, const struct registr
         note_architecture(version);
 }
 
+static void read_logging(struct function_version *version, const cJSON *config)
+{
+    const cJSON *logging = json_get(config, "LoggingConfig");
+    const char *group = json_str(logging, "LogGroup"), *format = json_str(logging, "LogFormat");
+    const char *level = json_str(logging, "ApplicationLogLevel"), *system = json_str(logging, "SystemLogLevel");
+    version->log_group = group != NULL ? copy(group) : str_format("/aws/lambda/%s", version->name);
+    version->log_json = format != NULL && str_eq(format, "JSON");
+    if (!version->log_json)
+        return;
+    version->log_level = copy(level != NULL ? level : "INFO");
+    version->log_system = system == NULL             ? LOG_SYSTEM_INFO
+                          : str_eq(system, "DEBUG") ? LOG_SYSTEM_DEBUG
+                          : str_eq(system, "WARN")  ? LOG_SYSTEM_WARN
+                                                    : LOG_SYSTEM_INFO;
+}
+
 static struct function_version *version_build(const struct function_record *record, const struct version_row *row)
 {
     CLEANUP(json_freep) cJSON *config = NULL;
@@ -126,10 +143,7 @@ static struct function_version *version_build(const struct function_record *reco
     version->tmp_mb = (uint32_t)json_int(json_get(config, "EphemeralStorage"), "Size", 512);
     read_env(version, config);
     (void)str_copy(version->code_sha256, sizeof(version->code_sha256), row->code_sha256);
-    const cJSON *logging = json_get(config, "LoggingConfig");
-    const char *group = json_str(logging, "LogGroup"), *format = json_str(logging, "LogFormat");
-    version->log_group = group != NULL ? copy(group) : str_format("/aws/lambda/%s", record->name);
-    version->log_json = format != NULL && str_eq(format, "JSON");
+    read_logging(version, config);
     if (parsed < 0) /* one damaged row must not keep the other functions from running */
         set_failed(version, "InternalError", err.msg);
     else

@@ -43,6 +43,8 @@ struct function_version {
     struct runtime_match match; /* how it runs here */
     char *log_group;   /* "/aws/lambda/NAME" unless LoggingConfig says otherwise */
     bool log_json;
+    char *log_level;            /* ApplicationLogLevel, with log_json: "INFO" unless LoggingConfig says otherwise; else NULL */
+    enum log_system_level { LOG_SYSTEM_DEBUG = -1, LOG_SYSTEM_INFO, LOG_SYSTEM_WARN } log_system; /* SystemLogLevel */
     const char *state; /* "Active", "Failed" ... : static */
     char *state_reason; /* or NULL */
     char *state_reason_code;

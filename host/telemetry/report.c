@@ -28,8 +28,12 @@ int64_t report_billed_ms(int64_t duration_us, int64_t init_us)
     return us <= 0 ? 1 : (us + 999) / 1000;
 }
 
-static void write_json(const struct report_to *to, const char *request_id, const char *type, cJSON *record)
+static void write_json(const struct report_to *to, enum report_level level, const char *request_id, const char *type, cJSON *record)
 {
+    if (level < to->least) {
+        cJSON_Delete(record);
+        return;
+    }
     char time[CLOCK_ISO_BYTES];
     clock_iso_utc(clock_wall_ms(), time);
     CLEANUP(json_freep) cJSON *doc = cJSON_CreateObject();
@@ -49,7 +53,7 @@ static void add_ms(cJSON *object, const char *name, int64_t us)
 
 void report_init_start(const struct report_to *to, const struct report_runtime *runtime)
 {
-    struct report_to own = {.stream = to->stream, .json = to->json}; /* LogResult begins after it, as on AWS */
+    struct report_to own = {.stream = to->stream, .json = to->json, .least = to->least}; /* LogResult begins after it, as on AWS */
     if (to->json) {
         cJSON *record = cJSON_CreateObject();
         cJSON_AddStringToObject(record, "initializationType", "on-demand");
@@ -60,7 +64,7 @@ void report_init_start(const struct report_to *to, const struct report_runtime *
         cJSON_AddStringToObject(record, "functionVersion", runtime->function_version);
         if (runtime->note[0])
             cJSON_AddStringToObject(record, "note", runtime->note);
-        write_json(&own, "", "platform.initStart", record);
+        write_json(&own, REPORT_INFO, "", "platform.initStart", record);
         return;
     }
     CLEANUP(freep) char *text = str_format("INIT_START Runtime Version: %s\tRuntime Version ARN: %s%s%s", runtime->version,
@@ -79,7 +83,7 @@ void report_init_failed(const struct report_to *to, int64_t init_us, const char 
         if (error_type)
             cJSON_AddStringToObject(record, "errorType", plain_type(error_type));
         add_ms(cJSON_AddObjectToObject(record, "metrics"), "durationMs", init_us);
-        write_json(to, "", "platform.initReport", record);
+        write_json(to, REPORT_WARN, "", "platform.initReport", record);
         return;
     }
     CLEANUP(freep) char *text = str_format("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s", ms(init_us), phase,
@@ -93,7 +97,7 @@ void report_start(const struct report_to *to, const char *request_id, const char
         cJSON *record = cJSON_CreateObject();
         cJSON_AddStringToObject(record, "requestId", request_id);
         cJSON_AddStringToObject(record, "version", version);
-        write_json(to, request_id, "platform.start", record);
+        write_json(to, REPORT_INFO, request_id, "platform.start", record);
         return;
     }
     CLEANUP(freep) char *text = str_format("START RequestId: %s Version: %s", request_id, version);
@@ -103,12 +107,10 @@ void report_start(const struct report_to *to, const char *request_id, const char
 void report_end(const struct report_to *to, const char *request_id, const char *status)
 {
     if (to->json) {
-        if (!status)
-            return; /* platform.runtimeDone of a success is a DEBUG record on Lambda, off by default */
         cJSON *record = cJSON_CreateObject();
         cJSON_AddStringToObject(record, "requestId", request_id);
-        cJSON_AddStringToObject(record, "status", status);
-        write_json(to, request_id, "platform.runtimeDone", record);
+        cJSON_AddStringToObject(record, "status", status ? status : "success");
+        write_json(to, status ? REPORT_WARN : REPORT_DEBUG, request_id, "platform.runtimeDone", record);
         return;
     }
     CLEANUP(freep) char *text = str_format("END RequestId: %s", request_id);
@@ -139,7 +141,7 @@ static void report_json(const struct report_to *to, const struct report_invocati
     cJSON_AddStringToObject(record, "status", inv->status ? inv->status : "success");
     if (inv->error_type)
         cJSON_AddStringToObject(record, "errorType", plain_type(inv->error_type));
-    write_json(to, inv->request_id, "platform.report", record);
+    write_json(to, inv->status ? REPORT_WARN : REPORT_INFO, inv->request_id, "platform.report", record);
 }
 
 void report_invocation(const struct report_to *to, const struct report_invocation *inv)

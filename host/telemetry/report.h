@@ -1,8 +1,9 @@
 /* The lines that Lambda itself writes: INIT_START, START, END, REPORT, INIT_REPORT, as text or, with the JSON log format, as
  * platform.* records. Loop thread only.
  *
- * Source: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html, .../telemetry-schema-reference.html and the log
- * lines in docs/runtime-contract.md.
+ * Source: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html, .../telemetry-schema-reference.html, .../monitoring-cloudwatchlogs-log-level.html (the
+ * level of each record) and the log lines in
+ * docs/runtime-contract.md.
  */
 #pragma once
 
@@ -12,11 +13,15 @@
 struct log_stream;
 struct log_tail;
 
+/* With JSON the function says from which level on the platform's records are wanted (LoggingConfig.SystemLogLevel). */
+enum report_level { REPORT_DEBUG = -1, REPORT_INFO, REPORT_WARN };
+
 /* Where the lines of one worker or invocation go. */
 struct report_to {
     struct log_stream *stream;
     struct log_tail *tail; /* or NULL */
     bool json;
+    enum report_level least; /* of what is written as JSON; text is whole */
 };
 
 struct report_runtime {

@@ -160,3 +160,37 @@ def test_retired_and_unknown_runtimes(make_stoke):
     lenient.wait_active("old")
     assert visit(lenient.client(), "old", {"a": 1})[:2] == (None, {"a": 1})
     assert "runtime=python3.7" in lenient.log()
+
+
+# ---- the log
+
+LOGS = """
+import logging
+log = logging.getLogger()
+def handler(event, context):
+    log.debug("a debug line"), log.info("an info line"), log.warning("a warning line")
+    if event.get("fail"):
+        raise ValueError("as asked")
+"""
+NODE_LOGS = "exports.handler = async () => { console.debug('a debug line'); console.info('an info line'); console.warn('a warning line'); };"
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "nodejs20.x"])
+@pytest.mark.parametrize("levels, lines, records", [
+    ({}, ["info", "warning"], ["platform.start", "platform.report"]),
+    ({"ApplicationLogLevel": "DEBUG", "SystemLogLevel": "DEBUG"}, ["debug", "info", "warning"],
+     ["platform.start", "platform.runtimeDone", "platform.report"]),
+    ({"ApplicationLogLevel": "WARN", "SystemLogLevel": "WARN"}, ["warning"], []),
+    ({"ApplicationLogLevel": "ERROR"}, [], ["platform.start", "platform.report"])], ids=str)
+def test_log_levels(stoke, name, runtime, levels, lines, records):
+    files, handler = ({"app.py": LOGS}, "app.handler") if runtime.startswith("python") else ({"index.js": NODE_LOGS}, "index.handler")
+    client, _ = make(stoke, name, files, handler, Runtime=runtime, LoggingConfig={"LogFormat": "JSON", **levels})
+    log = [json.loads(line) for line in visit(client, name)[2].splitlines()]
+    assert [entry["message"].split()[1] for entry in log if "message" in entry] == lines
+    assert [entry["type"] for entry in log if "type" in entry] == records
+
+
+def test_a_failure_is_above_every_level(stoke, name):
+    client, _ = make(stoke, name, {"app.py": LOGS}, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "FATAL", "SystemLogLevel": "WARN"})
+    log = [json.loads(line) for line in visit(client, name, {"fail": True})[2].splitlines()]
+    assert [entry.get("type", entry.get("errorType")) for entry in log] == ["ValueError", "platform.runtimeDone", "platform.report"]
