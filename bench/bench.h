@@ -52,3 +52,4 @@ double exec_us(char *const argv[]);
 
 int bench_cold(int argc, char **argv);
 int bench_warm(int argc, char **argv);
+int bench_registry(void);

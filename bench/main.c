@@ -15,5 +15,7 @@ int main(int argc, char **argv)
         return bench_cold(argc - 1, argv + 1);
     if (argc > 1 && (str_eq(argv[1], "warm") || str_eq(argv[1], "rps")))
         return bench_warm(argc - 1, argv + 1);
-    bench_die("usage: stoke_bench [--cpu N] cold|warm|rps ...");
+    if (argc > 1 && str_eq(argv[1], "registry"))
+        return bench_registry();
+    bench_die("usage: stoke_bench [--cpu N] cold|warm|rps|registry ...");
 }
