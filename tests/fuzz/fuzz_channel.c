@@ -35,10 +35,11 @@ static void on_init_error(void *arg, const struct session_error *error)
     assert(w->booted && !w->running && error->type[0]);
 }
 
-static void on_exec_failed(void *arg, int code, const char *path)
+static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     struct world *w = arg;
-    assert(!w->running && code >= 0 && strlen(path) <= CHANNEL_META_BYTES_MAX);
+    assert(!w->running && failure->code >= 0 && strlen(failure->path) <= CHANNEL_META_BYTES_MAX);
+    assert(strlen(failure->machine) <= CHANNEL_META_BYTES_MAX);
 }
 
 static void on_response(void *arg, const char *content_type, const char *body, size_t len)
