@@ -17,6 +17,10 @@ static const struct command {
     {"invoke", cli_invoke, "invoke a function and print what it returns", cli_invoke_usage},
     {"list", cli_list, "list the functions and how they run here", cli_list_usage},
     {"logs", cli_logs, "show a function's log, -f to follow it", cli_logs_usage},
+    {"publish", cli_publish, "make a version of what a function is now", cli_publish_usage},
+    {"versions", cli_versions, "list the versions of a function", cli_versions_usage},
+    {"alias", cli_alias, "name a version, and shift a part of its traffic to another", cli_alias_usage},
+    {"concurrency", cli_concurrency, "reserve concurrency for a function", cli_concurrency_usage},
     {"rm", cli_rm, "delete functions", cli_rm_usage},
     {"runtimes", cli_runtimes, "list the interpreters; add NAME PATH registers one", cli_runtimes_usage},
     {"doctor", cli_doctor, "say what this machine lacks, and how to get it", cli_doctor_usage},
@@ -26,8 +30,8 @@ static void help(FILE *to)
 {
     fputs("usage: stoke [--endpoint URL] [--region REGION] [--account ID] [--output text|json] COMMAND ...\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("  completion print a completion script for bash: source <(stoke completion)\n\n"
+        fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].help);
+    fputs("  completion  print a completion script for bash: source <(stoke completion)\n\n"
           "`stoke COMMAND --help` shows the options of a command. Environment: STOKE_ENDPOINT (default\n" ENDPOINT_DEFAULT
           "), AWS_REGION, AWS_ACCESS_KEY_ID (12 digits choose the account).\n",
           to);
@@ -38,13 +42,13 @@ static int completion(void)
     fputs("_stoke() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}\n"
           "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
-          "        COMPREPLY=($(compgen -W 'deploy invoke list logs rm runtimes doctor completion' -- \"$cur\"))\n"
+          "        COMPREPLY=($(compgen -W 'deploy invoke list logs publish versions alias concurrency rm runtimes doctor completion' -- \"$cur\"))\n"
           "        return\n"
           "    fi\n"
           "    case \"$cur\" in\n"
           "    -*) COMPREPLY=($(compgen -W \"$(stoke \"$command\" --help 2>&1 | grep -oE -- '--[a-z-]+')\" -- \"$cur\")) ;;\n"
           "    *) case \"$command\" in\n"
-          "       invoke|logs|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- \"$cur\")) ;;\n"
+          "       invoke|logs|publish|versions|alias|concurrency|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- \"$cur\")) ;;\n"
           "       *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
           "       esac ;;\n"
           "    esac\n"
