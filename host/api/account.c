@@ -5,6 +5,7 @@
 #include "host/api/call.h"
 #include "host/api/handlers.h"
 #include "host/registry/concurrency.h"
+#include "host/registry/layer/layers.h"
 #include "lib/base/strutil.h"
 
 /* Lambda's own limits, in bytes (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). */
@@ -18,6 +19,7 @@ void get_account_settings(struct api_call *call)
     double concurrency = (double)call->api->options.config->concurrency_account;
     double claimed = (double)registry_account_claimed(call->api->options.registry, call->aws.account, call->aws.region);
     registry_usage(call->api->options.registry, call->aws.account, call->aws.region, &functions, &bytes);
+    bytes += layers_code_bytes(call->api->options.registry, call->aws.account, call->aws.region);
     cJSON *out = cJSON_CreateObject();
     cJSON *limit = cJSON_AddObjectToObject(out, "AccountLimit"), *usage = cJSON_AddObjectToObject(out, "AccountUsage");
     cJSON_AddNumberToObject(limit, "TotalCodeSize", TOTAL_CODE_BYTES);

@@ -3,6 +3,8 @@
 
 #include "host/api/call.h"
 
+#define CODE_UNPACKED_BYTES_MAX 262144000ull /* of a function's archive and its layers, and of a layer */
+
 /* done runs on the loop, once; archive is NULL when err says why. */
 typedef void code_done_fn(void *arg, const struct store_archive *archive, const struct err *err);
 /* Decodes and stores a base64 zip on a job thread. raw is copied. */

@@ -13,6 +13,11 @@ api_handler_fn invoke_function;
 /* settings/ */
 api_handler_fn put_function_concurrency, get_function_concurrency, delete_function_concurrency;
 
+/* layer/ */
+api_handler_fn publish_layer_version, delete_layer_version;
+api_handler_fn get_layer_version, get_layer_version_by_arn, list_layers, list_layer_versions;
+api_handler_fn add_layer_version_permission, remove_layer_version_permission, get_layer_version_policy;
+
 /* account.c */
 api_handler_fn get_account_settings, get_caller_identity, get_function_code_signing_config;
 

@@ -115,20 +115,35 @@ void code_use_drop(struct registry *registry, const char *sha256)
     }
 }
 
-struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
-                            uint64_t code_size)
+bool row_next_layer(const char **at, char sha256[SHA256_HEX_BYTES])
+{
+    size_t len = SHA256_HEX_BYTES - 1;
+    if (*at == NULL || strnlen(*at, len) < len)
+        return false;
+    memcpy(sha256, *at, len);
+    sha256[len] = '\0';
+    *at = (*at)[len] == ' ' ? *at + len + 1 : NULL;
+    return true;
+}
+
+struct version_row *row_new(struct registry *registry, uint64_t number, const struct row_content *content)
 {
     struct version_row *row = calloc(1, sizeof(*row));
     if (row == NULL)
         abort();
     row->number = number;
-    row->code_size = code_size;
-    row->config = strdup(config);
-    if (row->config == NULL)
+    row->code_size = content->code_size;
+    row->unpacked_size = content->unpacked_size;
+    row->config = strdup(content->config);
+    row->layers = content->layers != NULL ? strdup(content->layers) : NULL;
+    if (row->config == NULL || (row->layers == NULL && content->layers != NULL))
         abort();
-    bool fits = str_copy(row->code_sha256, sizeof(row->code_sha256), code_sha256);
+    bool fits = str_copy(row->code_sha256, sizeof(row->code_sha256), content->code_sha256);
     assert(fits);
     code_use_add(registry, row->code_sha256);
+    char layer[SHA256_HEX_BYTES];
+    for (const char *at = row->layers; row_next_layer(&at, layer);)
+        code_use_add(registry, layer);
     return row;
 }
 
@@ -136,6 +151,9 @@ void row_free(struct registry *registry, struct version_row *row)
 {
     if (row == NULL)
         return;
+    char layer[SHA256_HEX_BYTES];
+    for (const char *at = row->layers; row_next_layer(&at, layer);)
+        code_use_drop(registry, layer);
     code_use_drop(registry, row->code_sha256);
     row_unprovision(registry, row);
     if (row->built != NULL) {
@@ -149,8 +167,10 @@ void row_free(struct registry *registry, struct version_row *row)
 
 void row_discard(struct version_row *row)
 {
-    if (row != NULL)
-        free(row->config);
+    if (row == NULL)
+        return;
+    free(row->config);
+    free(row->layers);
     free(row);
 }
 

@@ -20,6 +20,7 @@
 #include "host/registry/functions.h"
 #include "host/registry/provisioned.h"
 #include "host/registry/record_settings.h"
+#include "host/registry/version_row.h"
 #include "lib/base/id.h"
 #include "lib/db/db.h"
 
@@ -33,21 +34,6 @@ enum record_state {
     RECORD_SETTLING, /* an update is committed: readers see the new row, invocations still the old one */
     RECORD_DELETING, /* the deletion is on its way to the disk; readers still see it */
     RECORD_STATES
-};
-
-/* One version as stored. */
-struct version_row {
-    uint64_t number; /* 0: $LATEST */
-    uint64_t code_size;
-    int64_t modified_ms;
-    char code_sha256[SHA256_HEX_BYTES];
-    char revision_id[ID_UUID_BYTES];
-    char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
-    uint32_t provisioned, wanted;              /* sandboxes to be there; wanted: while that is counted */
-    bool reached;                              /* they are */
-    bool settling;                             /* published a moment ago: shown as Pending */
-    struct function_version *built;            /* made on first use, so that a start only reads text; counted */
-    char *config;                              /* JSON */
 };
 
 struct function_record {
@@ -85,6 +71,7 @@ struct registry {
     bool runtimes_exact;
     struct function_record *functions; /* by key */
     struct code_use *codes;
+    struct layer *layers; /* by key */
     struct account_concurrency *accounts;
     size_t committed; /* functions that are not merely RESERVED */
     uint64_t next_key;
@@ -124,13 +111,6 @@ void record_free(struct function_record *record); /* out of the hash; retires wh
 void record_set_state(struct function_record *record, enum record_state to);
 bool record_is_visible(const struct function_record *record);
 
-/* Copies; counts the archive's use. */
-struct version_row *row_new(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
-                            uint64_t code_size);
-void row_free(struct registry *registry, struct version_row *row);
-void row_unprovision(struct registry *registry, struct version_row *row); /* provisioned.c: it needs no more */
-/* A row that never became a record's, of a registry that is closed. */
-void row_discard(struct version_row *row);
 bool row_same_as_newest(const struct function_record *record, const struct version_row *latest);
 struct version_row *record_published(const struct function_record *record, uint64_t number); /* or NULL */
 void record_add_published(struct function_record *record, struct version_row *row); /* taken; NULL: nothing */
@@ -142,6 +122,8 @@ struct version_row *record_row(const struct function_record *record, const char 
 struct function_version *row_version(struct function_record *record, struct version_row *row);
 
 int registry_load(struct registry *registry, struct err *err) WARN_UNUSED;
+int registry_load_layers(struct registry *registry, struct err *err) WARN_UNUSED;
+void registry_free_layers(struct registry *registry);
 
 /* The schema, one migration a string. */
 extern const char *const registry_migrations[];

@@ -35,6 +35,8 @@ void function_version_unref(struct function_version *version)
     free(version->state_reason_code);
     struct registry *registry = version->registry;
     registry->versions--;
+    for (size_t i = 0; !registry->closed && i < version->layer_count; i++)
+        code_use_drop(registry, version->layer_sha256[i]);
     if (registry->closed)
         registry_free_if_unneeded(registry);
     else
@@ -64,6 +66,13 @@ static void read_env(struct function_version *version, const cJSON *config)
         if (cJSON_IsString(item))
             version->env[version->env_count++] = str_format("%s=%s", item->string, item->valuestring);
     }
+}
+
+static void read_layers(struct function_version *version, const struct version_row *row)
+{
+    const char *at = row->layers;
+    while (version->layer_count < FUNCTION_LAYERS_MAX && row_next_layer(&at, version->layer_sha256[version->layer_count]))
+        code_use_add(version->registry, version->layer_sha256[version->layer_count++]);
 }
 
 static void set_failed(struct function_version *version, const char *code, const char *reason)
@@ -143,6 +152,7 @@ static struct function_version *version_build(const struct function_record *reco
     version->tmp_mb = (uint32_t)json_int(json_get(config, "EphemeralStorage"), "Size", 512);
     read_env(version, config);
     (void)str_copy(version->code_sha256, sizeof(version->code_sha256), row->code_sha256);
+    read_layers(version, row);
     read_logging(version, config);
     if (parsed < 0) /* one damaged row must not keep the other functions from running */
         set_failed(version, "InternalError", err.msg);

@@ -35,9 +35,10 @@ void registry_set_runtimes(struct registry *registry, const struct runtimes *run
 
 /* The new content of $LATEST; borrowed for the call. */
 struct function_draft {
-    const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in */
+    const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in; each of
+                                      * its Layers with the Sha256 (hexadecimal) and UnpackedSize of its archive */
     const char *code_sha256;         /* hexadecimal */
-    uint64_t code_size;
+    uint64_t code_size, unpacked_size;
     bool publish;                    /* in the same commit, unless the newest version is the same */
     const char *description;         /* of what is published; NULL: its own */
 };
@@ -82,7 +83,7 @@ struct function_facts {
     char version[21];             /* "$LATEST" or a number */
     const char *config;           /* the draft's config as JSON text */
     const char *code_sha256;
-    uint64_t code_size;
+    uint64_t code_size, unpacked_size;
     int64_t modified_ms;
     const char *revision_id;
     const char *state, *state_reason, *state_reason_code;                   /* the last two may be NULL */
@@ -113,6 +114,8 @@ size_t registry_count(const struct registry *registry);
 /* Whether any version uses that archive, or one that is no more is still counted by its workers; arg is the registry (the
  * shape that store_sweep() wants). */
 int registry_code_is_live(void *arg, const char *sha256_hex);
+/* An archive was stored for nothing: the listener below hears of it, unless it is live. */
+void registry_code_spared(struct registry *registry, const char *sha256_hex);
 /* Called on the loop when an archive stops being live. At most one listener. */
 typedef void registry_unused_fn(void *arg, const char *sha256_hex);
 void registry_on_unused(struct registry *registry, registry_unused_fn *fn, void *arg);

@@ -46,6 +46,7 @@ void registry_close(struct registry *registry)
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
         record_free(record);
+    registry_free_layers(registry);
     registry->closed = true;
     registry_free_accounts(registry);
     struct code_use *use, *next_use; /* of writes that were still on their way */
@@ -201,6 +202,7 @@ static void describe(struct function_record *record, struct version_row *row, st
         .config = row->config,
         .code_sha256 = row->code_sha256,
         .code_size = row->code_size,
+        .unpacked_size = row->unpacked_size,
         .modified_ms = row->modified_ms,
         .revision_id = row->revision_id,
         .match = &version->match,
@@ -318,4 +320,10 @@ int registry_code_is_live(void *arg, const char *sha256_hex)
     struct code_use *use;
     HASH_FIND_STR(registry->codes, sha256_hex, use);
     return use != NULL;
+}
+
+void registry_code_spared(struct registry *registry, const char *sha256_hex)
+{
+    code_use_add(registry, sha256_hex);
+    code_use_drop(registry, sha256_hex);
 }

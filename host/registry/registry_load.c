@@ -31,6 +31,21 @@ const char *const registry_migrations[] = {
     "  kind TEXT NOT NULL, qualifier TEXT NOT NULL,"
     "  value TEXT NOT NULL,"
     "  PRIMARY KEY (function_id, kind, qualifier)) STRICT, WITHOUT ROWID;",
+    /* layers of a function version: digests, a space between them; about and policy are JSON objects. Layers stay when their last
+     * version is deleted, for their numbers. */
+    "ALTER TABLE function_version ADD COLUMN layers TEXT;"
+    "ALTER TABLE function_version ADD COLUMN unpacked_size INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE layer ("
+    "  account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,"
+    "  last_version INTEGER NOT NULL,"
+    "  PRIMARY KEY (account, region, name)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE layer_version ("
+    "  account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
+    "  about TEXT NOT NULL,"
+    "  code_sha256 TEXT NOT NULL, code_size INTEGER NOT NULL, unpacked_size INTEGER NOT NULL,"
+    "  created_ms INTEGER NOT NULL,"
+    "  policy TEXT, policy_revision TEXT,"
+    "  PRIMARY KEY (account, region, name, version)) STRICT, WITHOUT ROWID;",
 };
 const size_t registry_migration_count = ARRAY_LEN(registry_migrations);
 
@@ -83,7 +98,7 @@ static int load_versions(struct registry *registry, struct by_id *all, struct er
 {
     struct db_stmt *stmt;
     int r = db_read(registry->db,
-                    "SELECT function_id, version, config, code_sha256, code_size, revision_id, modified_ms"
+                    "SELECT function_id, version, config, code_sha256, code_size, revision_id, modified_ms, layers, unpacked_size"
                     " FROM function_version ORDER BY function_id, version",
                     &stmt, err);
     if (r < 0)
@@ -98,8 +113,12 @@ static int load_versions(struct registry *registry, struct by_id *all, struct er
                         (long long)id);
             break;
         }
-        struct version_row *row = row_new(registry, (uint64_t)db_col_i64(stmt, 1), db_col_text(stmt, 2), sha256,
-                                          (uint64_t)db_col_i64(stmt, 4));
+        const struct row_content content = {.config = db_col_text(stmt, 2),
+                                            .code_sha256 = sha256,
+                                            .layers = db_col_text(stmt, 7),
+                                            .code_size = (uint64_t)db_col_i64(stmt, 4),
+                                            .unpacked_size = (uint64_t)db_col_i64(stmt, 8)};
+        struct version_row *row = row_new(registry, (uint64_t)db_col_i64(stmt, 1), &content);
         (void)str_copy(row->revision_id, sizeof(row->revision_id), db_col_text(stmt, 5));
         row->modified_ms = db_col_i64(stmt, 6);
         add_row(all->list[all->at], row);
@@ -127,5 +146,7 @@ int registry_load(struct registry *registry, struct err *err)
         registry->committed++;
     }
     free(all.list);
+    if (r == 0)
+        r = registry_load_layers(registry, err);
     return r < 0 ? err_wrap(err, "reading the functions") : 0;
 }

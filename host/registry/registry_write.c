@@ -36,10 +36,9 @@ static struct change *change_new(struct function_record *record, struct version_
     return change;
 }
 
-static struct version_row *row_made(struct registry *registry, uint64_t number, const char *config, const char *code_sha256,
-                                    uint64_t code_size)
+static struct version_row *row_made(struct registry *registry, uint64_t number, const struct row_content *content)
 {
-    struct version_row *row = row_new(registry, number, config, code_sha256, code_size);
+    struct version_row *row = row_new(registry, number, content);
     id_uuid(row->revision_id);
     id_uuid(row->unsettled_revision_id);
     row->modified_ms = clock_wall_ms();
@@ -62,14 +61,33 @@ static struct version_row *row_published(const struct function_record *record, c
         cJSON_AddStringToObject(config, "Description", description);
     }
     CLEANUP(freep) char *text = json_print(config);
-    return row_made(record->registry, record->last_version + 1, text, latest->code_sha256, latest->code_size);
+    const struct row_content content = {.config = text, .code_sha256 = latest->code_sha256, .layers = latest->layers,
+                                        .code_size = latest->code_size, .unpacked_size = latest->unpacked_size};
+    return row_made(record->registry, record->last_version + 1, &content);
+}
+
+/* The digests in Layers, as a row has them; malloc'd, NULL: none. */
+static char *layer_digests(const cJSON *config)
+{
+    char *digests = NULL;
+    const cJSON *layer;
+    cJSON_ArrayForEach(layer, json_get(config, "Layers"))
+    {
+        char *longer = str_format("%s%s%s", digests != NULL ? digests : "", digests != NULL ? " " : "", json_str(layer, "Sha256"));
+        free(digests);
+        digests = longer;
+    }
+    return digests;
 }
 
 static struct change *change_from_draft(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
                                         void *arg)
 {
     CLEANUP(freep) char *config = json_print(draft->config);
-    struct version_row *row = row_made(record->registry, 0, config, draft->code_sha256, draft->code_size);
+    CLEANUP(freep) char *layers = layer_digests(draft->config);
+    const struct row_content content = {.config = config, .code_sha256 = draft->code_sha256, .layers = layers,
+                                        .code_size = draft->code_size, .unpacked_size = draft->unpacked_size};
+    struct version_row *row = row_made(record->registry, 0, &content);
     struct change *change = change_new(record, row, done, arg);
     if (draft->publish)
         change->published = row_published(record, row, draft->description);
@@ -112,14 +130,16 @@ static int write_row(struct db_conn *conn, const char *sql, int64_t id, const st
     db_bind_i64(stmt, 5, (int64_t)row->code_size);
     db_bind_text(stmt, 6, row->revision_id);
     db_bind_i64(stmt, 7, row->modified_ms);
+    db_bind_text(stmt, 8, row->layers);
+    db_bind_i64(stmt, 9, (int64_t)row->unpacked_size);
     r = db_step(stmt, err);
     db_done(stmt);
     return r < 0 ? r : 0;
 }
 
 static const char insert_row[] = "INSERT OR REPLACE INTO function_version"
-                                 " (function_id, version, config, code_sha256, code_size, revision_id, modified_ms)"
-                                 " VALUES (?, ?, ?, ?, ?, ?, ?)";
+                                 " (function_id, version, config, code_sha256, code_size, revision_id, modified_ms, layers,"
+                                 " unpacked_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 static int write_rows(struct db_conn *conn, const struct change *change, struct err *err)
 {

@@ -214,15 +214,27 @@ static void close_all(int *fds, size_t n)
         fd_closep(&fds[--n]);
 }
 
+/* Layers of the same content: what lies below its own copy is hidden by it, and no overlay takes a directory twice. */
+static bool is_hidden(const char (*digests)[SPAWN_DIGEST_BYTES], size_t count, size_t i)
+{
+    for (size_t above = i + 1; above < count; above++)
+        if (str_eq(digests[above], digests[i]))
+            return true;
+    return false;
+}
+
 /* An overlay of trees, the last one on top, over the directory `bottom`. */
 static int add_trees(struct views *views, struct view *view, const char (*digests)[SPAWN_DIGEST_BYTES], size_t count,
                      const char *bottom, const char *at, struct err *err)
 {
     int layers[SPAWN_LAYERS_MAX + 1], fd = -1, rc = 0;
     size_t n = 0;
-    for (; rc == 0 && n < count; n++) {
+    for (size_t i = count; rc == 0 && i-- > 0;) {
+        if (is_hidden(digests, count, i))
+            continue;
         layers[n] = -1;
-        rc = open_tree_dir(views, digests[count - 1 - n], &layers[n], err);
+        rc = open_tree_dir(views, digests[i], &layers[n], err);
+        n++;
     }
     if (rc == 0) {
         layers[n] = open(bottom, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -265,8 +265,6 @@ def test_unavailable_is_named(client, stoke, name, more):
 def test_operations_not_implemented_are_named(client, made):
     error = refused("NotImplemented", client.list_capacity_providers)
     assert "ListCapacityProviders" in error["Error"]["Message"]
-    error = refused("NotImplemented", client.list_layers)
-    assert "ListLayers" in error["Error"]["Message"]
 
 
 def test_invoke_refusals(client, made):

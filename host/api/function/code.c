@@ -19,7 +19,6 @@
 #include "lib/base/strutil.h"
 
 #define ZIP_BYTES_MAX 52428800ull       /* uploaded */
-#define UNPACKED_BYTES_MAX 262144000ull /* with layers, of which there are none yet */
 #define REQUEST_BYTES_MAX 69905067      /* Lambda's own limit of the request that carries ZipFile */
 #define UPLOADS_BYTES_MAX (512ull << 20) /* of archives in memory at once */
 #define LOCATION_S 600
@@ -67,7 +66,7 @@ static void upload_work(void *arg)
         return;
     }
     upload->failed =
-        store_put(upload->api->options.store, upload->data, len, UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
+        store_put(upload->api->options.store, upload->data, len, CODE_UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
 }
 
 static void upload_done(void *arg)
@@ -136,7 +135,7 @@ void code_fail(struct api_call *call, const struct err *err)
             call_fail(call, "InvalidParameterValueException", "%s", err->msg);
         else
             call_fail(call, "InvalidParameterValueException", "Unzipped size must be smaller than %llu bytes (%s)",
-                      UNPACKED_BYTES_MAX, err->msg);
+                      CODE_UNPACKED_BYTES_MAX, err->msg);
         break;
     default:
         call_fail_err(call, err);

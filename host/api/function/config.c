@@ -8,6 +8,7 @@
 #include "host/api/call.h"
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
+#include "host/api/layer/layer.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
@@ -84,12 +85,6 @@ bool function_config_refuse(struct api_call *call, const cJSON *input)
         call_fail(call, "CodeSigningConfigNotFoundException",
                   "The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.",
                   json_str(input, "CodeSigningConfigArn"));
-        return false;
-    }
-    const cJSON *layer = cJSON_GetArrayItem(json_get(input, "Layers"), 0);
-    if (layer != NULL) { /* layers cannot be published yet, so none exists */
-        call_fail(call, "InvalidParameterValueException", "Layer version %s does not exist.",
-                  cJSON_IsString(layer) ? layer->valuestring : "");
         return false;
     }
     return true;
@@ -258,7 +253,7 @@ static bool put_members(struct api_call *call, cJSON *config, const struct funct
     const char *mode = json_str(json_get(input, "TracingConfig"), "Mode");
     if (mode != NULL && str_eq(mode, "Active"))
         log_warn("function.tracing", "function=%s mode=Active traces=\"are not recorded\"", name->name);
-    return put_environment(call, config, input) && put_logging(call, config, input, name);
+    return put_environment(call, config, input) && put_logging(call, config, input, name) && layer_attach(call, config, name->region);
 }
 
 cJSON *function_config_new(struct api_call *call, const struct function_name *name)

@@ -6,6 +6,7 @@
 #include "host/api/code.h"
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
+#include "host/api/layer/layer.h"
 #include "host/api/settings/tags.h"
 #include "lib/base/log.h"
 
@@ -50,6 +51,7 @@ static void created(void *arg, struct function_record *record, const struct err 
 static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
 {
     struct creation *creation = arg;
+    struct registry *registry = creation->call->api->options.registry;
     if (archive == NULL) {
         struct api_call *call = creation->call;
         registry_abandon(creation->record);
@@ -57,8 +59,15 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
         code_fail(call, err);
         return;
     }
+    if (!layer_fits(creation->call, creation->config, archive->unpacked_bytes)) {
+        registry_abandon(creation->record);
+        registry_code_spared(registry, archive->sha256_hex);
+        creation_free(creation);
+        return;
+    }
     const struct function_draft draft = {
         .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
+        .unpacked_size = archive->unpacked_bytes,
         .publish = json_bool(creation->call->aws.input, "Publish", false)};
     registry_create_commit(creation->record, &draft, creation->tags, created, creation);
 }

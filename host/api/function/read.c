@@ -8,6 +8,7 @@
 #include "host/api/code.h"
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
+#include "host/api/layer/layer.h"
 #include "host/api/page.h"
 #include "host/registry/concurrency.h"
 #include "lib/base/clock.h"
@@ -59,6 +60,7 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
     struct err err;
     if (json_parse(facts->config, strlen(facts->config), &out, &err) < 0)
         out = cJSON_CreateObject(); /* a damaged row: its state says so */
+    layer_show(out);
     struct function_name name = {0};
     char arn[FUNCTION_ARN_BYTES], modified[CLOCK_ISO_BYTES];
     (void)str_copy(name.account, sizeof(name.account), facts->account);

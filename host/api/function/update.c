@@ -7,6 +7,7 @@
 #include "host/api/code.h"
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
+#include "host/api/layer/layer.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
@@ -71,6 +72,10 @@ void update_function_configuration(struct api_call *call)
     cJSON *config = function_config_changed(call, facts.config, &name);
     if (config == NULL)
         return;
+    if (!layer_fits(call, config, facts.unpacked_size)) {
+        cJSON_Delete(config);
+        return;
+    }
     if (registry_update_begin(record, &err) < 0) {
         cJSON_Delete(config);
         call_fail_err(call, &err);
@@ -81,7 +86,8 @@ void update_function_configuration(struct api_call *call)
         abort();
     *update = (struct update){.call = call, .record = record, .config = config};
     const struct function_draft draft = {
-        .config = config, .code_sha256 = facts.code_sha256, .code_size = facts.code_size};
+        .config = config, .code_sha256 = facts.code_sha256, .code_size = facts.code_size,
+        .unpacked_size = facts.unpacked_size};
     registry_update_commit(record, &draft, updated, update);
 }
 
@@ -92,6 +98,7 @@ static void answer_dry_run(struct update *update, const struct store_archive *ar
     struct function_facts facts;
     struct err err;
     registry_abandon(update->record);
+    registry_code_spared(call->api->options.registry, archive->sha256_hex);
     int r = registry_describe(update->record, NULL, &facts, &err);
     if (r < 0) {
         call_fail_err(call, &err);
@@ -107,10 +114,17 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
 {
     struct update *update = arg;
     struct api_call *call = update->call;
+    struct registry *registry = call->api->options.registry;
     if (archive == NULL) {
         registry_abandon(update->record);
         update_free(update);
         code_fail(call, err);
+        return;
+    }
+    if (!layer_fits(call, update->config, archive->unpacked_bytes)) {
+        registry_abandon(update->record);
+        registry_code_spared(registry, archive->sha256_hex);
+        update_free(update);
         return;
     }
     if (json_bool(call->aws.input, "DryRun", false)) {
@@ -119,7 +133,7 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
     }
     const struct function_draft draft = {
         .config = update->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
-        .publish = json_bool(call->aws.input, "Publish", false)};
+        .unpacked_size = archive->unpacked_bytes, .publish = json_bool(call->aws.input, "Publish", false)};
     registry_update_commit(update->record, &draft, updated, update);
 }
 

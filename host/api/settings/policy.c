@@ -54,6 +54,7 @@ static cJSON *condition_of(const cJSON *input)
     } conditions[] = {
         {"SourceAccount", "StringEquals", "AWS:SourceAccount"},
         {"PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"},
+        {"OrganizationId", "StringEquals", "aws:PrincipalOrgID"}, /* what AddLayerVersionPermission calls it */
         {"EventSourceToken", "StringEquals", "lambda:EventSourceToken"},
         {"FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"},
         {"SourceArn", "ArnLike", "AWS:SourceArn"},
