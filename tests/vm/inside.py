@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -136,6 +137,9 @@ def main():
     parser.add_argument("--cgroup-version", type=int, default=2)
     options = parser.parse_args()
     mode, report = modes.MODES[options.mode], Report()
+    pathlib.Path.home().chmod(0o700)  # as Debian makes them: nobody else reaches a build and data in there
+    if os.geteuid() != 0:
+        tempfile.tempdir = str(pathlib.Path.home())
     daemon = Daemon(ROOT / "build", config=CONFIG)
     leftovers, before = Leftovers(daemon), unit_processes()
     try:
