@@ -128,6 +128,14 @@ def test_a_foreign_native_module_names_both_versions(stoke, name):
     assert "python3.13" in answer["errorMessage"] and "Python 3.11." in answer["errorMessage"]
 
 
+def test_a_native_module_of_this_version_is_not_called_foreign(stoke, name):
+    files = {"app.py": "import fast\n", "fast.cpython-311-x86_64-linux-gnu.so": b"no program at all"}
+    client, _ = make(stoke, name, files)
+    error, answer, _ = visit(client, name)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.ImportModuleError")
+    assert "fast.cpython-311" in answer["errorMessage"] and "another interpreter" not in answer["errorMessage"]
+
+
 def test_a_language_that_is_not_here(stoke, name):
     client, configuration = make(stoke, name, {"x": "y"}, Runtime="java21")
     assert (configuration["State"], configuration["StateReasonCode"]) == ("Failed", "InvalidRuntime")

@@ -56,7 +56,8 @@ def _foreign_file(error):
     places = getattr(sys.modules.get(parent), "__path__", None) if parent else sys.path
     for place in places or ():
         for entry in sorted(names_in(place)):
-            if entry.startswith(last + ".cpython-") and entry.endswith(".so"):
+            own = entry == last + importlib.machinery.EXTENSION_SUFFIXES[0]
+            if entry.startswith(last + ".cpython-") and entry.endswith(".so") and not own:
                 return os.path.join(place, entry)
     return None
 
