@@ -169,9 +169,11 @@ cJSON *app_on_health(void *arg)
 int app_on_runtime_add(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err)
 {
     const struct app *app = arg;
-    int r = runtimes_add(app->runtimes_list, name, path, err);
+    struct runtimes_options options;
+    app_runtimes_options(app, &options);
+    int r = runtimes_add(&options, name, path, err);
     if (r == 0)
-        r = app_scan_runtimes(app, ret_runtimes, err);
+        r = runtimes_scan(&options, ret_runtimes, err);
     if (r == 0)
         log_info("runtime.added", "name=%s path=%s", name, path);
     return r;

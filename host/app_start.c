@@ -25,6 +25,7 @@
 #include "lib/base/jobs.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
+#include "sandbox/spawn_proto.h"
 
 #define BODY_BYTES_MAX (70ull << 20) /* a CreateFunction of 50 MB as base64, and its members */
 #define HEADER_BYTES_MAX (64u << 10)
@@ -149,25 +150,27 @@ static int catch_signals(struct app *app, struct err *err)
     return loop_add(app->loop, app->signal_fd, EPOLLIN, app_on_signal, app, &app->signal_watch, err);
 }
 
-int app_scan_runtimes(const struct app *app, struct runtimes **ret_runtimes, struct err *err)
+void app_runtimes_options(const struct app *app, struct runtimes_options *ret)
 {
-    const struct runtimes_options options = {
+    *ret = (struct runtimes_options){
         .search_path = app->config->runtimes_path,
         .runtime_dir = app->runtimes_dir,
         .extra_file = app->runtimes_list,
+        .may_show = spawn_may_show,
     };
-    return runtimes_scan(&options, ret_runtimes, err);
 }
 
 static int open_state(struct app *app, struct err *err)
 {
     CLEANUP(freep) char *db_path = str_format("%s/stoke.db", app->data.path);
+    struct runtimes_options interpreters;
     app->runtimes_list = str_format("%s/runtimes.list", app->data.path);
+    app_runtimes_options(app, &interpreters);
     int r = data_dir_scratch(&app->data, "tmp", err);
     if (r == 0)
         r = store_open(app->data.fd, &app->store, err);
     if (r == 0)
-        r = app_scan_runtimes(app, &app->runtimes, err);
+        r = runtimes_scan(&interpreters, &app->runtimes, err);
     if (r < 0)
         return r;
     const struct registry_options options = {

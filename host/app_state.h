@@ -54,5 +54,5 @@ registry_active_fn app_on_active;
 cJSON *app_on_health(void *arg);
 int app_on_runtime_add(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err);
 void app_on_runtimes_changed(void *arg, struct runtimes *runtimes);
-/* app_start.c: the runtimes of this host as they are now. */
-int app_scan_runtimes(const struct app *app, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;
+/* app_start.c: where interpreters are looked for. */
+void app_runtimes_options(const struct app *app, struct runtimes_options *ret);

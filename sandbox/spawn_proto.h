@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SPAWN_PROTO_VERSION 1
@@ -142,3 +143,7 @@ struct spawn_msg {
         } ready;
     };
 };
+
+/* Whether a room can show this directory of the host, at the same place: never where a room has something of its own, nor a
+ * directory that holds more than an interpreter. An absolute path without "..". */
+bool spawn_may_show(const char *prefix);

@@ -21,6 +21,7 @@
 struct runtimes {
     struct runtime_interpreter list[INTERPRETERS_MAX];
     size_t count;
+    bool (*may_show)(const char *prefix);
 };
 
 /* ---- finding them */
@@ -55,6 +56,9 @@ static int add(struct runtimes *runtimes, enum runtime_language language, const 
     int rc = interpreter_ask(&it, err);
     if (rc < 0)
         return rc;
+    if (it.prefix[0] && runtimes->may_show && !runtimes->may_show(it.prefix))
+        return err_set(err, ERR_INVALID, "%s needs %s, where a sandbox has something of its own; install it elsewhere, such as below /opt",
+                       it.path, it.prefix);
     if (is_listed(runtimes, it.path))
         return 0;
     runtimes->list[runtimes->count++] = it;
@@ -123,12 +127,20 @@ static int scan_list(struct runtimes *runtimes, const char *file, struct err *er
     return 0;
 }
 
+/* Of two with the same version, the one that somebody asked for comes first. */
+static int rank(const struct runtime_interpreter *it)
+{
+    return str_eq(it->source, "added") ? 0 : str_eq(it->source, "/usr") ? 2 : 1;
+}
+
 static int by_version(const void *a, const void *b)
 {
     const struct runtime_interpreter *x = a, *y = b;
     if (x->language != y->language)
         return (int)x->language - (int)y->language;
-    return x->major != y->major ? x->major - y->major : x->minor - y->minor;
+    if (x->major != y->major)
+        return x->major - y->major;
+    return x->minor != y->minor ? x->minor - y->minor : rank(x) - rank(y);
 }
 
 int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err)
@@ -136,6 +148,7 @@ int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_
     struct runtimes *runtimes = calloc(1, sizeof *runtimes);
     if (!runtimes)
         return err_set(err, ERR_NO_MEMORY, "no memory for the list of runtimes");
+    runtimes->may_show = options->may_show;
     int rc = options->extra_file ? scan_list(runtimes, options->extra_file, err) : 0;
     if (rc < 0) {
         free(runtimes);
@@ -196,7 +209,7 @@ static int missing(const char *identifier, enum runtime_language language, struc
         return err_set(err, ERR_NOT_FOUND,
                        "Stoke has no managed runtime for %s. Package the function with a bootstrap and use provided.al2023", identifier);
     bool python = language == RUNTIME_PYTHON;
-    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in runtimes.path",
+    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in runtimes.path, and start stoked again",
                    identifier, python ? "Python" : "Node.js", python ? "python3" : "nodejs");
 }
 
@@ -229,7 +242,7 @@ int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool
 
 /* ---- adding */
 
-int runtimes_add(const char *extra_file, const char *name, const char *path, struct err *err)
+int runtimes_add(const struct runtimes_options *options, const char *name, const char *path, struct err *err)
 {
     enum runtime_language language = language_of_identifier(name);
     if (language != RUNTIME_PYTHON && language != RUNTIME_NODE)
@@ -239,14 +252,15 @@ int runtimes_add(const char *extra_file, const char *name, const char *path, str
     CLEANUP(freep) struct runtimes *probe = calloc(1, sizeof *probe);
     if (!probe)
         return err_set(err, ERR_NO_MEMORY, "no memory");
+    probe->may_show = options->may_show;
     if (add(probe, language, path, "added", err) < 0)
         return -(int)(err->kind = ERR_INVALID);
-    CLEANUP(fd_closep) int fd = open(extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+    CLEANUP(fd_closep) int fd = open(options->extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
-        return err_errno(err, "opening %s", extra_file);
+        return err_errno(err, "opening %s", options->extra_file);
     CLEANUP(freep) char *line = str_format("%s %s\n", name, path);
     int rc = fd_write_all(fd, line, strlen(line), err);
     if (rc == 0 && fsync(fd) < 0)
-        rc = err_errno(err, "fsync of %s", extra_file);
+        rc = err_errno(err, "fsync of %s", options->extra_file);
     return rc;
 }

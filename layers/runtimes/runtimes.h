@@ -22,6 +22,7 @@ struct runtimes_options {
     const char *search_path;   /* directories besides /usr, separated by ':'; each has bin/python3.N or bin/node */
     const char *runtime_dir;   /* our runtimes' files: python/ and nodejs/ below it */
     const char *extra_file;    /* DATA/runtimes.list, written by `stoke runtimes add`; need not exist */
+    bool (*may_show)(const char *prefix); /* whether a sandbox can show that directory; NULL: any */
 };
 
 /* An interpreter on this host. */
@@ -54,6 +55,6 @@ enum runtime_status runtime_status(const char *identifier, const char **ret_repl
  * install); ERR_UNSUPPORTED: only another version is there and exact_only is set. */
 int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match,
                    struct err *err) WARN_UNUSED;
-/* Registers an interpreter in extra_file (made if need be): NAME is python3.N or nodejsN.x or the like, PATH an executable that
+/* Registers an interpreter in options' extra_file (made if need be): NAME is python3.N or nodejsN.x or the like, PATH an executable that
  * answers as that language. ERR_INVALID says what is wrong with either. Takes effect at the next scan. */
-int runtimes_add(const char *extra_file, const char *name, const char *path, struct err *err) WARN_UNUSED;
+int runtimes_add(const struct runtimes_options *options, const char *name, const char *path, struct err *err) WARN_UNUSED;

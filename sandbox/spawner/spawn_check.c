@@ -33,28 +33,6 @@ static bool is_digest(const char *digest)
            strspn(digest, "0123456789abcdef") == SPAWN_DIGEST_BYTES - 1;
 }
 
-static bool is_at_or_below(const char *path, const char *top)
-{
-    size_t len = strlen(top);
-    return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0');
-}
-
-/* A prefix shows a directory of the host at the same place in the room: never where the room has something of its own, nor a
- * directory that holds more than an interpreter. */
-static bool may_be_shown(const char *prefix)
-{
-    static const char *const own[] = {"/usr", "/etc", "/proc", "/dev",  "/tmp", "/var",   "/sys",
-                                      "/run", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/lost+found"};
-    static const char *const whole[] = {"/root", "/home", "/opt", "/srv", "/mnt", "/media"};
-    for (size_t i = 0; i < ARRAY_LEN(own); i++)
-        if (is_at_or_below(prefix, own[i]))
-            return false;
-    for (size_t i = 0; i < ARRAY_LEN(whole); i++)
-        if (str_eq(prefix, whole[i]))
-            return false;
-    return true;
-}
-
 static int check_zygote(const struct spawn_zygote *z, struct err *err)
 {
     if (z->kind < SPAWN_ZYGOTE_PYTHON || z->kind > SPAWN_ZYGOTE_NATIVE)
@@ -64,7 +42,7 @@ static int check_zygote(const struct spawn_zygote *z, struct err *err)
         return err_set(err, ERR_INVALID, "a text without an end");
     if (z->kind == SPAWN_ZYGOTE_NATIVE ? z->interpreter[0] != '\0' : !is_plain_path(z->interpreter))
         return err_set(err, ERR_INVALID, "no interpreter's path: \"%s\"", z->interpreter);
-    if (z->prefix[0] && (!is_plain_path(z->prefix) || !may_be_shown(z->prefix)))
+    if (z->prefix[0] && (!is_plain_path(z->prefix) || !spawn_may_show(z->prefix)))
         return err_set(err, ERR_INVALID, "\"%s\" may not be shown in a sandbox", z->prefix);
     if (z->var_runtime[0] && !is_plain_path(z->var_runtime))
         return err_set(err, ERR_INVALID, "no directory for /var/runtime: \"%s\"", z->var_runtime);

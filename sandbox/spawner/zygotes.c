@@ -85,8 +85,11 @@ static void build_template(const struct birth *birth)
 static void exec_zygote(const struct birth *birth)
 {
     const struct spawn_zygote *spec = &birth->zygote->spec;
-    char *env[] = {"LC_CTYPE=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", NULL};
-    char *interpreter = (char *)spec->interpreter;
+    char *interpreter = (char *)spec->interpreter, origin[sizeof spec->interpreter + 32];
+    char *env[] = {"LC_CTYPE=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin", origin, NULL};
+    /* Where its $ORIGIN is, for libraries that came along with it: without a /proc the loader cannot see. */
+    snprintf(origin, sizeof origin, "LD_ORIGIN_PATH=%.*s", (int)(strrchr(interpreter, '/') ? strrchr(interpreter, '/') - interpreter : 0),
+             interpreter);
     if (spec->kind == SPAWN_ZYGOTE_PYTHON) {
         char *argv[] = {interpreter, "-I", "-S", "-B", "/var/runtime/zygote.py", NULL};
         execve(interpreter, argv, env);

@@ -1,6 +1,10 @@
 """Interpreters registered while the daemon runs."""
 import json
 import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -45,3 +49,44 @@ def test_adding_says_what_is_wrong(stoke):
                              ("cobol", "/usr/bin/python3.11", "cobol"), ("python3.11", "bin/python", "absolute")]:
         status, body = add(stoke, name, path)
         assert status == 400 and word in body["Message"], (name, path, body)
+
+
+def test_what_a_sandbox_cannot_show_is_not_added(stoke, slow_python):
+    """An interpreter below /tmp would answer here and be missing in every sandbox, which has a /tmp of its own."""
+    library = slow_python.parent / "lib/python3.11"
+    library.mkdir(parents=True)
+    (slow_python.parent / "bin").mkdir()
+    program = slow_python.parent / "bin/python3.11"
+    program.write_text(f"#!/bin/sh\necho 3.11.9; echo {slow_python.parent}; echo {program}\n")
+    program.chmod(0o755)
+    status, body = add(stoke, "python3.11", program)
+    assert status == 400 and "a sandbox has something of its own" in body["Message"], body
+
+
+@pytest.fixture
+def own_python():
+    """An installation as version managers make it: its program finds its library by $ORIGIN. Where a sandbox can show it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    prefix = pathlib.Path(tempfile.mkdtemp(prefix="stoke-test-", dir="/opt"))
+    prefix.chmod(0o755)
+    shutil.copytree("/usr/lib/python3.11", prefix / "lib/python3.11", symlinks=True,
+                    ignore=shutil.ignore_patterns("__pycache__", "test", "idlelib", "dist-packages", "config-*"))
+    (prefix / "bin").mkdir()
+    library = next(pathlib.Path("/usr/lib").glob("*/libpython3.11.so.1.0"))
+    shutil.copy(library, prefix / "lib")
+    source = prefix / "main.c"
+    source.write_text("int Py_BytesMain(int, char **); int main(int c, char **v) { return Py_BytesMain(c, v); }\n")
+    subprocess.run(["gcc", "-o", prefix / "bin/python3.11", source, library, "-Wl,-rpath,$ORIGIN/../lib"], check=True)
+    yield prefix
+    shutil.rmtree(prefix)
+
+
+def test_an_installation_with_a_library_of_its_own(make_stoke, own_python):
+    stoke = make_stoke(config={"runtimes.path": str(own_python)})
+    listed = json.loads(stoke.request("GET", "/_stoke/runtimes")[2])["Runtimes"]
+    assert str(own_python / "bin/python3.11") in [r["Path"] for r in listed]
+    code = "import os\ndef handler(event, context):\n    return open('/proc/self/maps').read(), 'LD_ORIGIN_PATH' in os.environ\n"
+    stoke.create("own", "python3.11", "app.handler", {"app.py": code})
+    maps, leaked = json.loads(stoke.invoke("own")[2])
+    assert not leaked and f"{own_python}/lib/libpython3.11.so" in maps

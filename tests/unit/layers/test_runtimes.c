@@ -112,6 +112,8 @@ static void test_runtimes_match(void)
     tear_down();
 }
 
+static bool nothing(const char *prefix) { return prefix == NULL; }
+
 static void test_runtimes_add(void)
 {
     set_up();
@@ -121,10 +123,14 @@ static void test_runtimes_add(void)
     CLEANUP(freep) char *good = str_format("%s/elsewhere/deep/bin/python3.95", dir);
     CLEANUP(freep) char *bad = str_format("%s/elsewhere/deep/bin/liar", dir);
     struct err err;
-    CU_ASSERT_EQUAL(runtimes_add(list, "python3.95", good, &err), 0);
-    CU_ASSERT_EQUAL(runtimes_add(list, "python3.95", bad, &err), -ERR_INVALID);
-    CU_ASSERT_EQUAL(runtimes_add(list, "ruby3.3", good, &err), -ERR_INVALID);
-    CU_ASSERT_EQUAL(runtimes_add(list, "python3.95", "relative/python", &err), -ERR_INVALID);
+    struct runtimes_options options = {.extra_file = list, .may_show = nothing};
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), -ERR_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "where a sandbox has something of its own"));
+    options.may_show = NULL;
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), 0);
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", bad, &err), -ERR_INVALID);
+    CU_ASSERT_EQUAL(runtimes_add(&options, "ruby3.3", good, &err), -ERR_INVALID);
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", "relative/python", &err), -ERR_INVALID);
     struct runtimes *runtimes = scan();
     const struct runtime_interpreter *it = find(runtimes, "3.95.4");
     CU_ASSERT_PTR_NOT_NULL_FATAL(it);
