@@ -1,4 +1,4 @@
-/* What is asked about an account rather than a function: GetAccountSettings, GetCallerIdentity; and GetFunctionCodeSigningConfig. */
+/* What is asked about an account rather than a function: GetAccountSettings, GetCallerIdentity. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,16 +53,5 @@ void get_caller_identity(struct api_call *call)
     }
     cJSON_AddStringToObject(out, "Account", call->aws.account);
     cJSON_AddStringToObject(out, "Arn", arn);
-    call_reply(call, out);
-}
-
-void get_function_code_signing_config(struct api_call *call)
-{
-    struct function_name name;
-    struct function_record *record;
-    if (!call_function(call, &name, &record))
-        return;
-    cJSON *out = cJSON_CreateObject(); /* without CodeSigningConfigArn: there are no such configurations */
-    cJSON_AddStringToObject(out, "FunctionName", name.name);
     call_reply(call, out);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/registry/resources.h"
 #include "lib/base/strutil.h"
 
 /* The client left; the work goes on, its answer is dropped. */
@@ -134,6 +135,12 @@ bool call_waits(struct api_call *call, struct function_record *record, api_handl
 {
     call->again = handler;
     return registry_settings_wait(record, run_again, call);
+}
+
+bool call_waits_shelf(struct api_call *call, struct resource_shelf *shelf, api_handler_fn *handler)
+{
+    call->again = handler;
+    return resource_wait(shelf, run_again, call);
 }
 
 bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,

@@ -11,6 +11,7 @@
 #include "host/registry/settings.h"
 #include "lib/aws/aws.h"
 
+struct resource_shelf;
 struct upload;
 
 struct api {
@@ -65,6 +66,8 @@ bool call_function(struct api_call *call, struct function_name *ret_name, struct
 
 /* Takes the call away from its handler while the function is being written; the handler then runs again, from its beginning. */
 bool call_waits(struct api_call *call, struct function_record *record, api_handler_fn *handler);
+/* The same while a shelf of resources is being written or held. */
+bool call_waits_shelf(struct api_call *call, struct resource_shelf *shelf, api_handler_fn *handler);
 /* call_function() for a handler that will write settings or tags. False: the call has failed, or waits. */
 bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
                             struct function_record **ret_record);

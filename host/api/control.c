@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/api/call.h"
+#include "host/api/event_source/mapping.h"
 #include "host/api/settings/stored_only.h"
 #include "host/api/code.h"
 #include "host/telemetry/logs.h"
@@ -257,6 +258,7 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
     struct function_record **records;
     size_t count = registry_list(api->options.registry, who->account, who->region, NULL, &records);
     cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "Functions");
+    CLEANUP(json_freep) cJSON *mapped = mapping_functions(api->options.registry, who->account, who->region);
     for (size_t i = 0; i < count; i++) {
         struct function_facts facts;
         cJSON *item = cJSON_CreateObject();
@@ -266,7 +268,7 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
         if (facts.match->interpreter != NULL)
             cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
         cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
-        cJSON *stored_only = stored_only_of(records[i], facts.config);
+        cJSON *stored_only = stored_only_of(records[i], facts.config, json_get(mapped, facts.name) != NULL);
         if (stored_only != NULL)
             cJSON_AddItemToObject(item, "StoredOnly", stored_only);
         cJSON_AddItemToArray(list, item);

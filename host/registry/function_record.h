@@ -72,6 +72,7 @@ struct registry {
     struct function_record *functions; /* by key */
     struct code_use *codes;
     struct layer *layers; /* by key */
+    struct resource_shelf *shelves; /* by account, region and kind */
     struct account_concurrency *accounts;
     size_t committed; /* functions that are not merely RESERVED */
     uint64_t next_key;
@@ -120,6 +121,10 @@ void record_settle_published(struct function_record *record);
 struct version_row *record_row(const struct function_record *record, const char *qualifier);
 /* The row's version for the data plane, made on first use. Borrowed. */
 struct function_version *row_version(struct function_record *record, struct version_row *row);
+
+/* resources.c */
+int registry_load_resources(struct registry *registry, struct err *err) WARN_UNUSED;
+void registry_free_resources(struct registry *registry);
 
 int registry_load(struct registry *registry, struct err *err) WARN_UNUSED;
 int registry_load_layers(struct registry *registry, struct err *err) WARN_UNUSED;

@@ -16,6 +16,7 @@
 
 struct function_record; /* a function and its versions; valid until its deletion was committed */
 struct loop;
+struct setting_change;
 
 struct registry_options {
     const char *db_path;
@@ -41,6 +42,7 @@ struct function_draft {
     uint64_t code_size, unpacked_size;
     bool publish;                    /* in the same commit, unless the newest version is the same */
     const char *description;         /* of what is published; NULL: its own */
+    const struct setting_change *setting; /* of a new function, or NULL: in the same commit; its kind is static, its qualifier "" */
 };
 
 /* err is NULL after the commit. */

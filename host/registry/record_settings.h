@@ -30,6 +30,8 @@ void record_set_setting(struct function_record *record, const char *kind, const 
 /* Everything about a qualifier that is no more: in memory, and on the writer thread. */
 void record_drop_settings(struct function_record *record, const char *qualifier);
 int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qualifier, struct err *err) WARN_UNUSED;
+/* Writes one, on the writer thread. */
+int record_setting_work(struct db_conn *conn, int64_t id, const struct setting_change *change, struct err *err) WARN_UNUSED;
 void record_free_settings(struct function_record *record);
 void record_wake_waiting(struct function_record *record);
 /* provisioned.c: the settings, aliases or versions have changed. */

@@ -49,6 +49,7 @@ void registry_close(struct registry *registry)
     registry_free_layers(registry);
     registry->closed = true;
     registry_free_accounts(registry);
+    registry_free_resources(registry);
     struct code_use *use, *next_use; /* of writes that were still on their way */
     HASH_ITER(hh, registry->codes, use, next_use) {
         HASH_DEL(registry->codes, use);

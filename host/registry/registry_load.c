@@ -46,6 +46,11 @@ const char *const registry_migrations[] = {
     "  created_ms INTEGER NOT NULL,"
     "  policy TEXT, policy_revision TEXT,"
     "  PRIMARY KEY (account, region, name, version)) STRICT, WITHOUT ROWID;",
+    /* kinds: resources.h; value is a JSON object. */
+    "CREATE TABLE resource ("
+    "  account TEXT NOT NULL, region TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
+    "  value TEXT NOT NULL,"
+    "  PRIMARY KEY (account, region, kind, id)) STRICT, WITHOUT ROWID;",
 };
 const size_t registry_migration_count = ARRAY_LEN(registry_migrations);
 
@@ -135,6 +140,8 @@ int registry_load(struct registry *registry, struct err *err)
         r = load_versions(registry, &all, err);
     if (r == 0)
         r = registry_load_settings(registry, all.list, all.count, err);
+    if (r == 0)
+        r = registry_load_resources(registry, err);
     for (size_t i = 0; r == 0 && i < all.count; i++) {
         if (all.list[i]->latest == NULL) {
             r = err_set(err, ERR_CORRUPT, "function %s is stored without its $LATEST", all.list[i]->name);

@@ -20,6 +20,8 @@ struct change {
     struct version_row *published; /* a new version, or NULL; the same */
     uint64_t gone;                 /* the version to delete, 0: the function, where there are no rows */
     int64_t id;
+    const char *setting_kind; /* of a new function, static; or NULL */
+    char *setting_value;
     registry_done_fn *done;
     void *arg;
 };
@@ -93,6 +95,12 @@ static struct change *change_from_draft(struct function_record *record, const st
         change->published = row_published(record, row, draft->description);
     if (change->published != NULL)
         change->published->settling = true; /* with $LATEST; published alone it is Active at once, as on AWS */
+    if (draft->setting == NULL)
+        return change;
+    change->setting_kind = draft->setting->kind;
+    change->setting_value = strdup(draft->setting->value);
+    if (change->setting_value == NULL)
+        abort();
     return change;
 }
 
@@ -189,7 +197,9 @@ static int create_work(struct db_conn *conn, void *arg, struct err *err)
     if (r < 0)
         return r;
     change->id = db_last_id(conn);
-    return write_rows(conn, change, err);
+    r = write_rows(conn, change, err);
+    const struct setting_change setting = {change->setting_kind, "", change->setting_value};
+    return r == 0 && setting.kind != NULL ? record_setting_work(conn, change->id, &setting, err) : r;
 }
 
 static void created(void *arg, const struct err *err)
@@ -197,6 +207,7 @@ static void created(void *arg, const struct err *err)
     struct change change = *(struct change *)arg;
     struct function_record *record = change.record;
     struct registry *registry = change.registry;
+    CLEANUP(freep) char *setting = change.setting_value;
     free(arg);
     if (!registry_enter(registry)) {
         discard_rows(&change);
@@ -211,6 +222,8 @@ static void created(void *arg, const struct err *err)
     record->id = change.id;
     record->latest = change.row;
     record_add_published(record, change.published);
+    if (setting != NULL)
+        record_set_setting(record, change.setting_kind, "", setting);
     record_set_state(record, RECORD_PENDING);
     registry->committed++;
     change.done(change.arg, record, NULL);

@@ -223,7 +223,7 @@ int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qual
     return r < 0 ? r : 0;
 }
 
-static int write_change(struct db_conn *conn, int64_t id, const struct change *change, struct err *err)
+int record_setting_work(struct db_conn *conn, int64_t id, const struct setting_change *change, struct err *err)
 {
     static const char put[] = "INSERT OR REPLACE INTO function_setting (function_id, kind, qualifier, value) VALUES (?, ?, ?, ?)";
     static const char gone[] = "DELETE FROM function_setting WHERE function_id = ? AND kind = ? AND qualifier = ?";
@@ -276,8 +276,9 @@ static int write_work(struct db_conn *conn, void *arg, struct err *err)
 {
     const struct write *write = arg;
     int r = write->is_tags ? write_tags(conn, write->id, write->tags, err) : 0;
+    const struct change *c = write->changes;
     for (size_t i = 0; r == 0 && i < write->count; i++)
-        r = write_change(conn, write->id, &write->changes[i], err);
+        r = record_setting_work(conn, write->id, &(struct setting_change){c[i].kind, c[i].qualifier, c[i].value}, err);
     return r == 0 && write->revises ? write_revision(conn, write, err) : r;
 }
 

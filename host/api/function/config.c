@@ -81,12 +81,6 @@ bool function_config_refuse(struct api_call *call, const cJSON *input)
         call_fail_unsupported(call, "SnapStart");
         return false;
     }
-    if (not_empty(json_get(input, "CodeSigningConfigArn"))) {
-        call_fail(call, "CodeSigningConfigNotFoundException",
-                  "The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.",
-                  json_str(input, "CodeSigningConfigArn"));
-        return false;
-    }
     return true;
 }
 

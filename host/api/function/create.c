@@ -7,18 +7,25 @@
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
 #include "host/api/layer/layer.h"
+#include "host/api/settings/code_signing.h"
 #include "host/api/settings/tags.h"
 #include "lib/base/log.h"
+#include "lib/base/strutil.h"
 
 /* The call on its way. */
 struct creation {
     struct api_call *call;
     struct function_record *record;
     cJSON *config, *tags;
+    char *signing;              /* the setting that says its code signing configuration, or NULL */
+    struct resource_shelf *held; /* with that configuration, which so stays */
 };
 
 static void creation_free(struct creation *creation)
 {
+    if (creation->held != NULL)
+        resource_release(creation->held);
+    free(creation->signing);
     cJSON_Delete(creation->config);
     cJSON_Delete(creation->tags);
     free(creation);
@@ -65,11 +72,44 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
         creation_free(creation);
         return;
     }
+    const struct setting_change signing = {SETTING_CODE_SIGNING, "", creation->signing};
     const struct function_draft draft = {
         .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
         .unpacked_size = archive->unpacked_bytes,
-        .publish = json_bool(creation->call->aws.input, "Publish", false)};
+        .publish = json_bool(creation->call->aws.input, "Publish", false),
+        .setting = creation->signing != NULL ? &signing : NULL};
     registry_create_commit(creation->record, &draft, creation->tags, created, creation);
+}
+
+/* The call may go on: it names no code signing configuration, or one that is there and that nobody is writing. False: it has failed,
+ * or waits. */
+static bool check_code_signing(struct api_call *call)
+{
+    const char *arn = json_str(call->aws.input, "CodeSigningConfigArn");
+    struct resource_shelf *shelf = code_signing_shelf(call);
+    if (arn == NULL)
+        return true;
+    if (shelf != NULL && call_waits_shelf(call, shelf, create_function))
+        return false;
+    if (!code_signing_exists(call, arn)) {
+        code_signing_missing(call, arn);
+        return false;
+    }
+    if (call->http != NULL)
+        return true;
+    call_fail(call, "ServiceException", "The client left before its archive was read."); /* with the archive, while the call waited */
+    return false;
+}
+
+/* The function gets the configuration in the commit that makes it. */
+static void hold_code_signing(struct creation *creation)
+{
+    const char *arn = json_str(creation->call->aws.input, "CodeSigningConfigArn");
+    if (arn == NULL)
+        return;
+    creation->signing = str_format("{\"CodeSigningConfigArn\":\"%s\"}", arn); /* its pattern has nothing to escape */
+    creation->held = code_signing_shelf(creation->call);
+    resource_hold(creation->held);
 }
 
 void create_function(struct api_call *call)
@@ -78,7 +118,7 @@ void create_function(struct api_call *call)
     struct function_record *record;
     struct err err;
     const cJSON *tags = json_get(call->aws.input, "Tags");
-    if (!code_request_fits(call) || !call_function_name(call, &name) || !tags_check(call, tags))
+    if (!check_code_signing(call) || !code_request_fits(call) || !call_function_name(call, &name) || !tags_check(call, tags))
         return;
     cJSON *config = function_config_new(call, &name);
     if (config == NULL)
@@ -103,5 +143,6 @@ void create_function(struct api_call *call)
         abort();
     *creation = (struct creation){.call = call, .record = record, .config = config};
     creation->tags = tags != NULL ? cJSON_Duplicate(tags, true) : NULL;
+    hold_code_signing(creation);
     code_put(call->api, zip, code_stored, creation);
 }

@@ -10,6 +10,7 @@
 static const struct {
     const char *name;
     const char *kind;                     /* a kind of setting, or: */
+    bool mappings;                        /* an event source mapping, or: */
     const char *parent, *member, *unless; /* a member of the configuration with another value than this */
 } stored_only[] = {
     {.name = "resource policies", .kind = SETTING_POLICY},
@@ -17,6 +18,8 @@ static const struct {
     {.name = "function URLs", .kind = SETTING_URL},
     {.name = "runtime management", .kind = SETTING_RUNTIME_MANAGEMENT},
     {.name = "recursion configuration", .kind = SETTING_RECURSION},
+    {.name = "code signing", .kind = SETTING_CODE_SIGNING},
+    {.name = "event source mappings", .mappings = true},
     {.name = "TracingConfig", .parent = "TracingConfig", .member = "Mode", .unless = "PassThrough"},
 };
 
@@ -36,15 +39,15 @@ static bool has_setting(const struct function_record *record, const char *kind)
     return count > 0;
 }
 
-cJSON *stored_only_of(const struct function_record *record, const char *config)
+cJSON *stored_only_of(const struct function_record *record, const char *config, bool mapped)
 {
     CLEANUP(json_freep) cJSON *tree = setting_parse(config);
     cJSON *names = NULL;
     for (size_t i = 0; i < ARRAY_LEN(stored_only); i++) {
-        bool has;
+        bool has = mapped;
         if (stored_only[i].kind != NULL) {
             has = has_setting(record, stored_only[i].kind);
-        } else {
+        } else if (!stored_only[i].mappings) {
             const char *value = json_str(json_get(tree, stored_only[i].parent), stored_only[i].member);
             has = value != NULL && !str_eq(value, stored_only[i].unless);
         }

@@ -7,5 +7,5 @@
 
 /* All such settings by name, an array of strings. */
 cJSON *stored_only_all(void);
-/* Those that a function has (config: that of its $LATEST, as JSON text); NULL: none. */
-cJSON *stored_only_of(const struct function_record *record, const char *config);
+/* Those that a function has; NULL: none. config: that of its $LATEST, as JSON text; mapped: an event source mapping names it. */
+cJSON *stored_only_of(const struct function_record *record, const char *config, bool mapped);
