@@ -122,10 +122,6 @@ struct version_row *record_row(const struct function_record *record, const char 
 /* The row's version for the data plane, made on first use. Borrowed. */
 struct function_version *row_version(struct function_record *record, struct version_row *row);
 
-/* resources.c */
-int registry_load_resources(struct registry *registry, struct err *err) WARN_UNUSED;
-void registry_free_resources(struct registry *registry);
-
 int registry_load(struct registry *registry, struct err *err) WARN_UNUSED;
 int registry_load_layers(struct registry *registry, struct err *err) WARN_UNUSED;
 void registry_free_layers(struct registry *registry);

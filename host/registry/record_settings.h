@@ -1,4 +1,4 @@
-/* Settings as their function's record holds them; private to host/registry. */
+/* Settings as their function's record holds them, and the resources of accounts; private to host/registry. */
 #pragma once
 
 #include <sys/queue.h>
@@ -38,3 +38,7 @@ void record_wake_waiting(struct function_record *record);
 void record_provision(struct function_record *record);
 const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
 int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
+
+/* resources.c */
+int registry_load_resources(struct registry *registry, struct err *err) WARN_UNUSED;
+void registry_free_resources(struct registry *registry);
