@@ -3,6 +3,7 @@
 #include "host/api/api.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/api/call.h"
 #include "host/api/code.h"
@@ -143,6 +144,27 @@ static void refuse(struct api_call *call)
               arn, call->aws.op_name);
 }
 
+/* What an operation without a handler belongs to, for those that are there for one thing. */
+static void refuse_unsupported(struct api_call *call)
+{
+    static const struct {
+        const char *part, *belongs_to;
+    } things[] = {
+        {"DurableExecution", "durable executions"},
+        {"CapacityProvider", "capacity providers"},
+        {"FunctionScalingConfig", "capacity providers"},
+        {"InvokeAsync", "asynchronous invocation; AWS has deprecated it for Invoke with the type Event"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(things); i++) {
+        if (strstr(call->aws.op_name, things[i].part) == NULL)
+            continue;
+        CLEANUP(freep) char *what = str_format("%s (%s)", call->aws.op_name, things[i].belongs_to);
+        call_fail_unsupported(call, what);
+        return;
+    }
+    call_fail_unsupported(call, call->aws.op_name);
+}
+
 void api_dispatch(struct api *api, struct http_req *req, const struct aws_request *request)
 {
     struct api_call *call = call_new(api, req, request);
@@ -166,5 +188,5 @@ void api_dispatch(struct api *api, struct http_req *req, const struct aws_reques
     if (!may(call, ACCESS_ACCOUNT))
         refuse(call);
     else
-        call_fail_unsupported(call, call->aws.op_name);
+        refuse_unsupported(call);
 }

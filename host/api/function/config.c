@@ -1,6 +1,7 @@
 /* What a client may set of a function: AWS's defaults, AWS's refusals, and ours for what Stoke does not have. The stored
  * configuration is the part of AWS's FunctionConfiguration that clients set, complete, so that nothing of it depends on
  * later defaults. Constraints of single values were checked against the service model before. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,6 @@ static const struct {
     {"", "TenancyConfig", "TenancyConfig"},
     {"VpcConfig", "SubnetIds", "VpcConfig (networks of one's own)"},
     {"VpcConfig", "SecurityGroupIds", "VpcConfig (networks of one's own)"},
-    {"DeadLetterConfig", "TargetArn", "DeadLetterConfig (asynchronous invocation)"},
 };
 
 bool function_config_refuse(struct api_call *call, const cJSON *input)
@@ -72,13 +72,9 @@ bool function_config_refuse(struct api_call *call, const cJSON *input)
         call_fail_unsupported(call, unavailable[i].what);
         return false;
     }
-    const char *package = json_str(input, "PackageType"), *snap = json_str(json_get(input, "SnapStart"), "ApplyOn");
+    const char *package = json_str(input, "PackageType");
     if (package != NULL && str_eq(package, "Image")) {
         call_fail_unsupported(call, "PackageType Image");
-        return false;
-    }
-    if (snap != NULL && !str_eq(snap, "None")) {
-        call_fail_unsupported(call, "SnapStart");
         return false;
     }
     return true;
@@ -221,6 +217,61 @@ static bool put_logging(struct api_call *call, cJSON *config, const cJSON *input
     return true;
 }
 
+/* From the first version on that AWS names (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html, supported runtimes). */
+static bool runtime_has_snapshots(const char *runtime)
+{
+    static const struct {
+        const char *language;
+        double least;
+    } languages[] = {{"java", 11}, {"python3.", 12}, {"dotnet", 8}};
+    for (size_t i = 0; i < ARRAY_LEN(languages); i++) {
+        size_t len = strlen(languages[i].language);
+        if (strncmp(runtime, languages[i].language, len) == 0)
+            return isdigit((unsigned char)runtime[len]) && strtod(runtime + len, NULL) >= languages[i].least;
+    }
+    return false;
+}
+
+/* SnapStart, against the runtime that the function then has. */
+static bool put_snap_start(struct api_call *call, cJSON *config, const cJSON *input)
+{
+    const char *apply_on = json_str(json_get(input, "SnapStart"), "ApplyOn"), *runtime = json_str(config, "Runtime");
+    if (apply_on == NULL)
+        apply_on = json_str(json_get(config, "SnapStart"), "ApplyOn");
+    bool applies = apply_on != NULL && str_eq(apply_on, "PublishedVersions");
+    if (applies && (runtime == NULL || !runtime_has_snapshots(runtime))) {
+        call_fail(call, "InvalidParameterValueException", "%s is not supported for SnapStart enabled functions.",
+                  runtime != NULL ? runtime : "");
+        return false;
+    }
+    cJSON *snap = cJSON_CreateObject();
+    cJSON_AddStringToObject(snap, "ApplyOn", applies ? "PublishedVersions" : "None");
+    cJSON_AddStringToObject(snap, "OptimizationStatus", "Off");
+    put(config, "SnapStart", snap);
+    return true;
+}
+
+/* A queue or a topic; an empty ARN takes it away. */
+static bool put_dead_letters(struct api_call *call, cJSON *config, const cJSON *input)
+{
+    const char *arn = json_str(json_get(input, "DeadLetterConfig"), "TargetArn");
+    if (arn == NULL)
+        return true;
+    if (*arn == '\0') {
+        cJSON_DeleteItemFromObjectCaseSensitive(config, "DeadLetterConfig");
+        return true;
+    }
+    const char *partition = strchr(arn, ':'), *service = partition != NULL ? strchr(partition + 1, ':') : NULL;
+    if (service == NULL || !(str_starts(service, ":sqs:") || str_starts(service, ":sns:"))) {
+        call_fail(call, "InvalidParameterValueException", "The dead letter target %s is neither an SQS queue nor an SNS topic.", arn);
+        return false;
+    }
+    cJSON *kept = cJSON_CreateObject();
+    cJSON_AddStringToObject(kept, "TargetArn", arn);
+    put(config, "DeadLetterConfig", kept);
+    return true;
+}
+
 static void put_defaults(cJSON *config)
 {
     static const char *const architectures[] = {"x86_64"};
@@ -231,9 +282,6 @@ static void put_defaults(cJSON *config)
     cJSON_AddItemToObject(config, "Architectures", cJSON_CreateStringArray(architectures, 1));
     cJSON_AddStringToObject(cJSON_AddObjectToObject(config, "TracingConfig"), "Mode", "PassThrough");
     cJSON_AddNumberToObject(cJSON_AddObjectToObject(config, "EphemeralStorage"), "Size", 512);
-    cJSON *snap = cJSON_AddObjectToObject(config, "SnapStart");
-    cJSON_AddStringToObject(snap, "ApplyOn", "None");
-    cJSON_AddStringToObject(snap, "OptimizationStatus", "Off");
 }
 
 /* What create and update have in common. */
@@ -247,7 +295,8 @@ static bool put_members(struct api_call *call, cJSON *config, const struct funct
     const char *mode = json_str(json_get(input, "TracingConfig"), "Mode");
     if (mode != NULL && str_eq(mode, "Active"))
         log_warn("function.tracing", "function=%s mode=Active traces=\"are not recorded\"", name->name);
-    return put_environment(call, config, input) && put_logging(call, config, input, name) && layer_attach(call, config, name->region);
+    return put_snap_start(call, config, input) && put_dead_letters(call, config, input) && put_environment(call, config, input) &&
+           put_logging(call, config, input, name) && layer_attach(call, config, name->region);
 }
 
 cJSON *function_config_new(struct api_call *call, const struct function_name *name)

@@ -61,6 +61,10 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
     if (json_parse(facts->config, strlen(facts->config), &out, &err) < 0)
         out = cJSON_CreateObject(); /* a damaged row: its state says so */
     layer_show(out);
+    cJSON *snap = json_get(out, "SnapStart");
+    const char *apply_on = json_str(snap, "ApplyOn");
+    if (apply_on != NULL && str_eq(apply_on, "PublishedVersions") && !str_eq(facts->version, "$LATEST"))
+        cJSON_ReplaceItemInObjectCaseSensitive(snap, "OptimizationStatus", cJSON_CreateString("On"));
     struct function_name name = {0};
     char arn[FUNCTION_ARN_BYTES], modified[CLOCK_ISO_BYTES];
     (void)str_copy(name.account, sizeof(name.account), facts->account);

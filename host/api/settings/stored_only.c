@@ -21,6 +21,8 @@ static const struct {
     {.name = "code signing", .kind = SETTING_CODE_SIGNING},
     {.name = "event source mappings", .mappings = true},
     {.name = "TracingConfig", .parent = "TracingConfig", .member = "Mode", .unless = "PassThrough"},
+    {.name = "DeadLetterConfig", .parent = "DeadLetterConfig", .member = "TargetArn", .unless = ""},
+    {.name = "SnapStart", .parent = "SnapStart", .member = "ApplyOn", .unless = "None"},
 };
 
 cJSON *stored_only_all(void)

@@ -1,0 +1,53 @@
+"""Members of a function's configuration that are stored: SnapStart, dead letters; and operations refused with a reason."""
+import pytest
+from botocore.exceptions import ClientError
+
+
+def error_of(call, **params):
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def settled(client, name):
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+def test_snap_start(stoke, client, name):
+    snap = {"ApplyOn": "PublishedVersions"}
+    made = client.create_function(**{**stoke.function(name, SnapStart=snap), "Runtime": "python3.12"})
+    assert made["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
+    settled(client, name)
+    assert client.publish_version(FunctionName=name)["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
+    assert client.get_function_configuration(FunctionName=name)["SnapStart"]["OptimizationStatus"] == "Off"
+    update = client.update_function_configuration
+    assert error_of(update, FunctionName=name, Runtime="python3.11") == (
+        "InvalidParameterValueException", "python3.11 is not supported for SnapStart enabled functions.")
+    assert update(FunctionName=name, SnapStart={"ApplyOn": "None"}, Runtime="python3.11")["SnapStart"]["ApplyOn"] == "None"
+    settled(client, name)
+    for runtime in ["nodejs20.x", "python3.9", "provided.al2023", "ruby3.3"]:
+        assert error_of(client.create_function, **{**stoke.function(name + "-no", SnapStart=snap), "Runtime": runtime}) == (
+            "InvalidParameterValueException", f"{runtime} is not supported for SnapStart enabled functions.")
+    assert error_of(update, FunctionName=name, SnapStart={"ApplyOn": "Always"})[0] == "ValidationException"
+
+
+def test_dead_letters(stoke, client, name):
+    queue, topic = "arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t"
+    made = client.create_function(**stoke.function(name, DeadLetterConfig={"TargetArn": queue}))
+    assert made["DeadLetterConfig"] == {"TargetArn": queue}
+    settled(client, name)
+    update = client.update_function_configuration
+    assert error_of(update, FunctionName=name, DeadLetterConfig={"TargetArn": "arn:aws:s3:::b"})[0] == "InvalidParameterValueException"
+    assert update(FunctionName=name, DeadLetterConfig={"TargetArn": topic})["DeadLetterConfig"] == {"TargetArn": topic}
+    settled(client, name)
+    assert "DeadLetterConfig" in client.get_function_configuration(FunctionName=name)
+    assert "DeadLetterConfig" not in update(FunctionName=name, DeadLetterConfig={"TargetArn": ""})
+
+
+def test_refused_operations_say_why(stoke, client, name):
+    for call, params, why in [(client.list_capacity_providers, {}, "capacity providers"),
+                              (client.get_function_scaling_config, {"FunctionName": name, "Qualifier": "1"}, "capacity providers"),
+                              (client.list_durable_executions_by_function, {"FunctionName": name}, "durable executions"),
+                              (client.invoke_async, {"FunctionName": name, "InvokeArgs": b"{}"}, "asynchronous invocation")]:
+        code, message = error_of(call, **params)
+        assert code == "NotImplemented" and why in message and message.endswith("is not implemented in Stoke"), message
