@@ -10,6 +10,8 @@
 
 #include "host/app_state.h"
 #include "host/invoke/invoke.h"
+#include "host/invoke/provision.h"
+#include "host/registry/provisioned.h"
 #include "host/telemetry/logs.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
@@ -106,6 +108,7 @@ static void stop(struct app *app, int64_t grace_us)
     app->state = APP_STOPPING;
     app->health.status = HEALTH_STOPPING;
     http_server_stop_accepting(app->http);
+    provision_stop(app->provision);
     pool_drain(app->pool, deadline_us, on_drained, app);
     loop_timer_set(app->loop, &app->stop_timer, deadline_us + STOP_EXTRA_US);
 }
@@ -154,6 +157,20 @@ void app_on_active(void *arg, struct function_version *version)
 {
     struct app *app = arg;
     pool_prepare(app->pool, version);
+}
+
+/* What a version's sandboxes are to be: counted for who may run, and made. */
+void app_on_provisioned(void *arg, struct function_version *version, unsigned wanted)
+{
+    struct app *app = arg;
+    invoke_provision(app->invoke, version, wanted);
+    provision_set(app->provision, version, wanted);
+}
+
+void app_on_reached(void *arg, const struct function_version *version)
+{
+    struct app *app = arg;
+    registry_provisioned_reached(app->registry, version);
 }
 
 cJSON *app_on_health(void *arg)
@@ -219,11 +236,13 @@ void app_free(struct app *app)
     if (app->registry != NULL) {
         registry_on_retired(app->registry, NULL, NULL);
         registry_on_active(app->registry, NULL, NULL);
+        registry_on_provisioned(app->registry, NULL, NULL);
         registry_on_unused(app->registry, NULL, NULL);
     }
     finish_work(app);
     if (app->invoke != NULL)
         invoke_free(app->invoke);
+    provision_free(app->provision);
     if (app->pool != NULL)
         pool_free(app->pool);
     if (app->http != NULL)

@@ -18,7 +18,9 @@
 
 #include "host/app_state.h"
 #include "host/invoke/invoke.h"
+#include "host/invoke/provision.h"
 #include "host/privileges.h"
+#include "host/registry/provisioned.h"
 #include "host/telemetry/logs.h"
 #include "layers/runtimes/runtime_dir.h"
 #include "lib/base/fd.h"
@@ -217,12 +219,18 @@ static int make_pool(struct app *app, struct err *err)
         return r;
     registry_on_retired(app->registry, pool_on_retired, app->pool);
     registry_on_active(app->registry, app_on_active, app);
-    return invoke_new(&(struct invoke_options){.loop = app->loop,
+    r = invoke_new(&(struct invoke_options){.loop = app->loop,
                                                .concurrency = registry_concurrency,
                                                .concurrency_arg = app->registry,
                                                .pool = app->pool,
                                                .account_concurrency = (unsigned)config->concurrency_account},
                       &app->invoke, err);
+    if (r == 0)
+        r = provision_new(&(struct provision_options){.loop = app->loop, .pool = app->pool, .reached = app_on_reached, .arg = app},
+                          &app->provision, err);
+    if (r == 0)
+        registry_on_provisioned(app->registry, app_on_provisioned, app);
+    return r;
 }
 
 static int open_front_door(struct app *app, struct err *err)
@@ -235,6 +243,7 @@ static int open_front_door(struct app *app, struct err *err)
         .registry = app->registry,
         .store = app->store,
         .invoke = app->invoke,
+        .provision = app->provision,
         .logs = app->logs,
         .runtimes = &app->runtimes,
         .health = app_on_health,

@@ -38,6 +38,7 @@ struct app {
     struct logs *logs;
     struct pool *pool;
     struct invoke *invoke;
+    struct provision *provision;
     struct api *api;
     struct http_server *http;
     struct reclaim *reclaim;
@@ -51,6 +52,8 @@ extern const struct pool_endpoint_events app_endpoint_events;
 loop_event_fn app_on_signal;
 loop_timer_fn app_on_stop_due;
 registry_active_fn app_on_active;
+void app_on_provisioned(void *arg, struct function_version *version, unsigned wanted);
+void app_on_reached(void *arg, const struct function_version *version);
 cJSON *app_on_health(void *arg);
 int app_on_runtime_add(void *arg, const char *name, const char *path, struct runtimes **ret_runtimes, struct err *err);
 void app_on_runtimes_changed(void *arg, struct runtimes *runtimes);

@@ -103,6 +103,7 @@ static cJSON *pool_json(const struct pool *pool)
         {"dying", stats.dying},
         {"waiting", stats.waiting},
         {"zygotes", stats.zygotes_up},
+        {"provisioned", stats.provisioned},
         {"made", (double)stats.made},
         {"warmHits", (double)stats.warm_hits},
         {"blankHits", (double)stats.blank_hits},

@@ -18,6 +18,7 @@ struct api;
 struct invoke;
 struct jobs;
 struct logs;
+struct provision;
 struct loop;
 struct runtimes;
 
@@ -29,6 +30,7 @@ struct api_options {
     struct registry *registry;
     struct store *store;
     struct invoke *invoke;
+    struct provision *provision;
     struct logs *logs;
     struct runtimes **runtimes; /* the current ones; changes when one is added */
     /* GET /_stoke/health; the answer is owned by the caller. */

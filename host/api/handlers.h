@@ -12,6 +12,8 @@ api_handler_fn invoke_function;
 
 /* settings/ */
 api_handler_fn put_function_concurrency, get_function_concurrency, delete_function_concurrency;
+api_handler_fn put_provisioned_concurrency_config, get_provisioned_concurrency_config, delete_provisioned_concurrency_config;
+api_handler_fn list_provisioned_concurrency_configs;
 
 /* layer/ */
 api_handler_fn publish_layer_version, delete_layer_version;

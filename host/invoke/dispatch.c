@@ -1,20 +1,17 @@
 /* What happens between an invocation and its worker: init, delivery, the function's timeout, crashes. Nothing here is called
  * from inside a worker_ function, so each handler may end the invocation. */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include "host/invoke/init_line.h"
 #include "host/invoke/invocation.h"
 #include "host/telemetry/report.h"
 #include "lib/base/clock.h"
-#include "lib/base/id.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
-#include "lib/crypto/digest.h"
 
 /* ---- a worker ---- */
 
@@ -57,29 +54,6 @@ static void deliver(struct invocation *inv)
     loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
 }
 
-static void say_init_start(struct invocation *inv)
-{
-    const struct function_version *v = inv->version;
-    const struct runtime_interpreter *interpreter = v->match.interpreter;
-    CLEANUP(freep) char *version = interpreter ? str_format("%s:%s", interpreter->language == RUNTIME_PYTHON ? "python" : "nodejs",
-                                                            interpreter->version)
-                                   : strchr(v->runtime, '.')
-                                       ? str_format("provided:%s", strchr(v->runtime, '.') + 1)
-                                       : str_format("%s", v->runtime);
-    unsigned char digest[SHA256_BYTES];
-    char hex[SHA256_HEX_BYTES];
-    digest_sha256(version, strlen(version), digest);
-    id_hex(digest, sizeof digest, hex);
-    CLEANUP(freep) char *arn = str_format("arn:aws:lambda:%s::runtime:%s", v->region, hex);
-    struct report_to to = invocation_lines(inv);
-    struct report_runtime runtime = {.version = version,
-                                     .arn = arn,
-                                     .note = v->match.note,
-                                     .function_name = v->name,
-                                     .function_version = v->version};
-    report_init_start(&to, &runtime);
-}
-
 static const struct worker_events worker_events;
 
 static void on_acquired(void *arg, struct worker *worker)
@@ -102,7 +76,8 @@ static void on_acquired(void *arg, struct worker *worker)
         loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
     } else {
         invocation_set_phase(inv, INVOCATION_INIT);
-        say_init_start(inv);
+        struct report_to to = invocation_lines(inv);
+        init_line_start(&to, inv->version);
         loop_timer_set(inv->invoke->loop, &inv->timer, clock_mono_us() + inv->invoke->init_us_max);
     }
 }
@@ -184,24 +159,6 @@ static void say_failure(struct invocation *inv, const char *why, const char *typ
     log_stream_platform(inv->stream, inv->request_id, line, inv->tail);
 }
 
-/* In Go's words, as Lambda's supervisor is written in it: "permission denied". */
-static void describe_exec_failure(const struct session_exec_failure *failure, char *out, size_t cap)
-{
-    char text[160];
-    struct utsname host;
-    if (failure->code == ENOENT) {
-        str_copy(out, cap, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
-        return;
-    }
-    snprintf(out, cap, "fork/exec %.200s: %s", failure->path, strerror_r(failure->code, text, sizeof text));
-    for (char *c = strstr(out, ": "); c && *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    size_t len = strlen(out);
-    if (*failure->machine && uname(&host) == 0)
-        snprintf(out + len, cap - len, " (it is built for %.32s, this machine is %.32s)", failure->machine, host.machine);
-}
-
 static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     struct invocation *inv = arg;
@@ -209,7 +166,7 @@ static void on_exec_failed(void *arg, const struct session_exec_failure *failure
     if (init_again(inv, "error", type))
         return;
     char why[400];
-    describe_exec_failure(failure, why, sizeof why);
+    init_line_exec_failure(failure, why, sizeof why);
     say_failure(inv, why, type);
     finish_status(inv, "error", type);
     finish_error(inv, type, why);

@@ -119,7 +119,11 @@ void invocation_free(struct invocation *inv)
 struct report_to invocation_lines(const struct invocation *inv)
 {
     const struct function_version *v = inv->version;
-    return (struct report_to){.stream = inv->stream, .tail = inv->tail, .json = v->log_json, .least = (enum report_level)v->log_system};
+    return (struct report_to){.stream = inv->stream,
+                              .tail = inv->tail,
+                              .json = v->log_json,
+                              .provisioned = inv->worker && worker_is_provisioned(inv->worker),
+                              .least = (enum report_level)v->log_system};
 }
 
 void invocation_answer(struct invocation *inv)

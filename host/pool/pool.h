@@ -110,8 +110,7 @@ void pool_acquire_provisioned(struct pool *pool, struct function_version *versio
                               void *arg, struct pool_waiter **ret_waiter);
 /* The version's provisioned workers, those that initialise too, and how many of them are past that. */
 void pool_count_provisioned(const struct pool *pool, uint64_t version_key, unsigned *ret_all, unsigned *ret_ready);
-/* Gives up what is more than keep, without gone: idle ones end now, others when their visit does. Those that initialise are left to
- * whoever initialises them. */
+/* Gives up what is more than keep, without gone: idle ones end now, others when whoever has them releases them. */
 void pool_unprovision(struct pool *pool, uint64_t version_key, unsigned keep);
 
 /* No new visits; waits for the running ones until deadline_us (monotonic), then kills every room and stops every zygote;

@@ -92,8 +92,6 @@ void pool_unprovision(struct pool *pool, uint64_t version_key, unsigned keep)
     }
     for (worker = TAILQ_FIRST(&version->provisioned); worker && surplus > 0; worker = next) {
         next = TAILQ_NEXT(worker, provisioned_link);
-        if (worker->state != WORKER_BUSY && worker->state != WORKER_RESETTING)
-            continue;
         forget(worker);
         worker->surplus = true;
         surplus--;

@@ -69,6 +69,7 @@ void worker_attach(struct worker *worker, const struct worker_events *events, vo
 bool worker_is_ready(const struct worker *worker);
 /* Whether this runtime process starts again in a room that served before: no Init Duration, no INIT_START. */
 bool worker_was_reset(const struct worker *worker);
+bool worker_is_provisioned(const struct worker *worker);
 /* When user code began to load (monotonic). */
 int64_t worker_init_us(const struct worker *worker);
 struct log_stream *worker_log(const struct worker *worker);

@@ -111,6 +111,11 @@ bool worker_was_reset(const struct worker *worker)
     return worker->was_reset;
 }
 
+bool worker_is_provisioned(const struct worker *worker)
+{
+    return worker->provisioned;
+}
+
 int64_t worker_init_us(const struct worker *worker)
 {
     return worker->init_us;

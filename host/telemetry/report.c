@@ -51,12 +51,17 @@ static void add_ms(cJSON *object, const char *name, int64_t us)
     cJSON_AddRawToObject(object, name, text);
 }
 
+static const char *init_type(const struct report_to *to)
+{
+    return to->provisioned ? "provisioned-concurrency" : "on-demand";
+}
+
 void report_init_start(const struct report_to *to, const struct report_runtime *runtime)
 {
     struct report_to own = {.stream = to->stream, .json = to->json, .least = to->least}; /* LogResult begins after it, as on AWS */
     if (to->json) {
         cJSON *record = cJSON_CreateObject();
-        cJSON_AddStringToObject(record, "initializationType", "on-demand");
+        cJSON_AddStringToObject(record, "initializationType", init_type(to));
         cJSON_AddStringToObject(record, "phase", "init");
         cJSON_AddStringToObject(record, "runtimeVersion", runtime->version);
         cJSON_AddStringToObject(record, "runtimeVersionArn", runtime->arn);
@@ -77,7 +82,7 @@ void report_init_failed(const struct report_to *to, int64_t init_us, const char 
 {
     if (to->json) {
         cJSON *record = cJSON_CreateObject();
-        cJSON_AddStringToObject(record, "initializationType", "on-demand");
+        cJSON_AddStringToObject(record, "initializationType", init_type(to));
         cJSON_AddStringToObject(record, "phase", phase);
         cJSON_AddStringToObject(record, "status", status);
         if (error_type)

@@ -21,6 +21,7 @@ struct report_to {
     struct log_stream *stream;
     struct log_tail *tail; /* or NULL */
     bool json;
+    bool provisioned; /* how the worker came to be */
     enum report_level least; /* of what is written as JSON; text is whole */
 };
 

@@ -7,6 +7,7 @@
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
 #include "host/api/page.h"
+#include "host/api/settings/provisioned.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 
@@ -101,8 +102,9 @@ static void written(void *arg, const struct err *err)
     free(write);
 }
 
-/* Takes alias. */
-static void write_alias(struct api_call *call, struct function_record *record, const struct function_name *name, cJSON *alias)
+/* Takes alias. provisioned: the other setting of it that changes, or NULL. */
+static void write_alias(struct api_call *call, struct function_record *record, const struct function_name *name, cJSON *alias,
+                        const char *provisioned)
 {
     char revision[ID_UUID_BYTES];
     struct alias_write *write = calloc(1, sizeof(*write));
@@ -119,8 +121,9 @@ static void write_alias(struct api_call *call, struct function_record *record, c
         cJSON_AddStringToObject(alias, "RevisionId", revision);
         text = json_print(alias);
     }
-    const struct setting_change change = {alias != NULL ? SETTING_ALIAS : NULL, write->name.qualifier, text};
-    registry_settings_write(record, &change, 1, written, write);
+    const struct setting_change changes[] = {{alias != NULL ? SETTING_ALIAS : NULL, write->name.qualifier, text},
+                                             {SETTING_PROVISIONED, write->name.qualifier, provisioned}};
+    registry_settings_write(record, changes, provisioned != NULL ? 2 : 1, written, write);
 }
 
 static void set_text(cJSON *alias, const char *member, const char *text)
@@ -157,7 +160,7 @@ void create_alias(struct api_call *call)
     set_text(alias, "FunctionVersion", version);
     set_text(alias, "Description", description != NULL ? description : "");
     set_routing(alias, routing);
-    write_alias(call, record, &name, alias);
+    write_alias(call, record, &name, alias, NULL);
 }
 
 void update_alias(struct api_call *call)
@@ -178,14 +181,19 @@ void update_alias(struct api_call *call)
     if (!call_check_revision(call, json_str(alias, "RevisionId")) ||
         (version != NULL && !has_version(call, record, &name, version)))
         return;
+    struct alias_move move;
+    provisioned_alias_begin(record, alias_name(call), alias, &move);
     if (version != NULL)
         set_text(alias, "FunctionVersion", version);
     if (description != NULL)
         set_text(alias, "Description", description);
     if (routing != NULL)
         set_routing(alias, routing);
-    if (check_routing(call, record, &name, json_str(alias, "FunctionVersion"), json_get(alias, "RoutingConfig")))
-        write_alias(call, record, &name, STEAL(alias));
+    if (!check_routing(call, record, &name, json_str(alias, "FunctionVersion"), json_get(alias, "RoutingConfig")) ||
+        !provisioned_alias_check(call, &move, alias))
+        return;
+    CLEANUP(freep) char *provisioned = provisioned_alias_end(&move, alias, routing != NULL);
+    write_alias(call, record, &name, STEAL(alias), provisioned);
 }
 
 void delete_alias(struct api_call *call)
@@ -197,7 +205,7 @@ void delete_alias(struct api_call *call)
     if (registry_setting(record, SETTING_ALIAS, alias_name(call)) == NULL)
         call_reply(call, NULL);
     else
-        write_alias(call, record, &name, NULL);
+        write_alias(call, record, &name, NULL, NULL);
 }
 
 /* ---- reading ---- */
