@@ -3,7 +3,7 @@
  *   GET  /_stoke/health                                        version, readiness, what the host can enforce
  *   GET  /_stoke/functions                                     how each function runs on this host
  *   GET  /_stoke/runtimes      POST {"name", "path"}           the interpreters; registers one
- *   GET  /_stoke/logs?function=NAME[&limit=N][&after=CURSOR][&wait=SECONDS]
+ *   GET  /_stoke/logs?function=NAME[&limit=N][&after=CURSOR][&wait=SECONDS], or group=LOGGROUP
  *   GET  /_stoke/code/DIGEST?expires=...&signature=...         what Code.Location of GetFunction points to
  */
 #include <inttypes.h>
@@ -11,9 +11,10 @@
 #include <string.h>
 
 #include "host/api/call.h"
-#include "host/api/event_source/mapping.h"
-#include "host/api/settings/stored_only.h"
 #include "host/api/code.h"
+#include "host/api/event_source/mapping.h"
+#include "host/api/settings/common.h"
+#include "host/api/settings/stored_only.h"
 #include "host/telemetry/logs.h"
 #include "lib/base/clock.h"
 #include "lib/base/loop.h"
@@ -22,7 +23,7 @@
 #define LOG_LIMIT_MAX 10000
 #define LOG_WAIT_S_MAX 60
 #define LOG_GATHER_US 20000 /* what comes within this time of a first record goes into the same answer */
-#define TEXT_MAX 512
+#define TEXT_MAX 520 /* a log group has at most 512 characters */
 
 static int hex_value(char c)
 {
@@ -62,6 +63,9 @@ struct log_page {
     struct api *api;
     struct http_req *req;
     struct function_name name;
+    char key[LOG_GROUP_KEY_BYTES]; /* of the log group */
+    bool whole;                    /* the group's; else the function's part of it */
+    bool shared;                   /* a group that is not the function's standard one */
     int64_t after_us;  /* the cursor: this time, */
     int64_t after_seen; /* of which so many records were given out already */
     int64_t limit, skip;
@@ -92,6 +96,13 @@ static char *printable(const char *text, size_t len)
     return copy;
 }
 
+/* In its standard group a function's streams are YYYY/MM/DD/[VERSION]ID, in others the function's name comes before the version. */
+static bool is_of_function(const struct log_page *page, const char *stream)
+{
+    size_t day = strlen("YYYY/MM/DD/"), name = page->shared ? strlen(page->name.name) : 0;
+    return strlen(stream) > day + name && strncmp(stream + day, page->name.name, name) == 0 && stream[day + name] == '[';
+}
+
 static void add_record(void *arg, const struct log_record *record)
 {
     struct log_page *page = arg;
@@ -101,6 +112,8 @@ static void add_record(void *arg, const struct log_record *record)
     }
     page->after_seen = record->time_us == page->after_us ? page->after_seen + 1 : 1;
     page->after_us = record->time_us;
+    if (!page->whole && !is_of_function(page, record->stream))
+        return;
     cJSON *event = cJSON_CreateObject();
     CLEANUP(freep) char *message = printable(record->text, record->len);
     cJSON_AddNumberToObject(event, "timestamp", (double)(record->time_us / 1000));
@@ -109,13 +122,16 @@ static void add_record(void *arg, const struct log_record *record)
     cJSON_AddStringToObject(event, "requestId", record->request_id);
     cJSON_AddStringToObject(event, "message", message);
     cJSON_AddItemToArray(page->events, event);
+    if (cJSON_GetArraySize(page->events) > page->limit)
+        cJSON_DeleteItemFromArray(page->events, 0);
 }
 
 static int log_page_read(struct log_page *page, struct err *err)
 {
-    const struct log_name name = {page->name.account, page->name.region, page->name.name};
+    const struct log_name name = {page->name.account, page->name.region, page->key};
+    size_t limit = page->whole ? (size_t)page->limit : LOG_LIMIT_MAX; /* others' records are among them */
     page->skip = page->after_seen;
-    return logs_read(page->api->options.logs, &name, page->after_us, (size_t)page->limit, add_record, page, err);
+    return logs_read(page->api->options.logs, &name, page->after_us, limit, add_record, page, err);
 }
 
 static void log_page_answer(struct log_page *page)
@@ -158,7 +174,7 @@ static void log_page_gone(void *arg)
 /* Nothing yet: answers when a record comes, or when wait_s is over. */
 static int log_page_wait(struct log_page *page, int64_t wait_s, struct err *err)
 {
-    const struct log_name name = {page->name.account, page->name.region, page->name.name};
+    const struct log_name name = {page->name.account, page->name.region, page->key};
     int r = logs_follow(page->api->options.logs, &name, log_page_woken, page, &page->follower, err);
     if (r < 0)
         return r;
@@ -167,16 +183,48 @@ static int log_page_wait(struct log_page *page, int64_t wait_s, struct err *err)
     return 0;
 }
 
-/* The parameters into page; false with what is wrong. */
-static bool log_page_parse(struct log_page *page, struct http_slice query, const struct aws_call *who, int64_t *ret_wait_s,
-                           struct err *err)
+/* Where the function writes now; where it would by default if it is gone. */
+static void log_page_find_group(struct log_page *page)
+{
+    struct function_record *record;
+    struct function_facts facts;
+    struct err err;
+    CLEANUP(freep) char *standard = str_format("/aws/lambda/%s", page->name.name);
+    CLEANUP(json_freep) cJSON *config = NULL;
+    if (registry_find(page->api->options.registry, &page->name, &record, &err) == 0 && registry_describe(record, NULL, &facts, &err) == 0)
+        config = setting_parse(facts.config);
+    const char *group = json_str(json_get(config, "LoggingConfig"), "LogGroup");
+    log_group_key(group != NULL ? group : standard, page->key);
+    page->shared = group != NULL && !str_eq(group, standard);
+}
+
+/* The function or the group whose log it is; false with what is wrong. */
+static bool log_page_parse_name(struct log_page *page, struct http_slice query, const struct aws_call *who, struct err *err)
 {
     char text[TEXT_MAX];
+    if (query_get(query, "group", text)) {
+        page->whole = true;
+        (void)str_copy(page->name.account, sizeof(page->name.account), who->account);
+        (void)str_copy(page->name.region, sizeof(page->name.region), who->region);
+        log_group_key(text, page->key);
+        return true;
+    }
     if (!query_get(query, "function", text)) {
         err_set(err, ERR_INVALID, "the parameter 'function' is missing or too long");
         return false;
     }
     if (function_name_parse(text, NULL, who->account, who->region, &page->name, err) < 0)
+        return false;
+    log_page_find_group(page);
+    return true;
+}
+
+/* The parameters into page; false with what is wrong. */
+static bool log_page_parse(struct log_page *page, struct http_slice query, const struct aws_call *who, int64_t *ret_wait_s,
+                           struct err *err)
+{
+    char text[TEXT_MAX];
+    if (!log_page_parse_name(page, query, who, err))
         return false;
     page->limit = 1000;
     *ret_wait_s = 0;
@@ -239,7 +287,7 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
         return;
     }
     bool empty = cJSON_GetArraySize(page->events) == 0;
-    if (empty && registry_find(api->options.registry, &page->name, &record, &err) < 0) {
+    if (empty && !page->whole && registry_find(api->options.registry, &page->name, &record, &err) < 0) {
         log_page_fail(page, &err);
         return;
     }

@@ -44,7 +44,9 @@ void env_log_stream_name(const struct function_version *version, char out[ENV_LO
     strftime(day, sizeof day, "%Y/%m/%d", &tm);
     id_random(random, sizeof random);
     id_hex(random, sizeof random, hex);
-    CLEANUP(freep) char *name = str_format("%s/[%s]%s", day, version->version, hex);
+    CLEANUP(freep) char *standard = str_format("/aws/lambda/%s", version->name);
+    const char *function = str_eq(version->log_group, standard) ? "" : version->name; /* said where others may write, too */
+    CLEANUP(freep) char *name = str_format("%s/%s[%s]%s", day, function, version->version, hex);
     str_copy(out, ENV_LOG_STREAM_BYTES, name);
 }
 

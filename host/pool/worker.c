@@ -238,7 +238,9 @@ static int dress(struct worker *worker, struct version *version, struct err *err
     char stream_name[ENV_LOG_STREAM_BYTES];
     env_log_stream_name(about, stream_name);
     size_t count;
-    struct log_name name = {.account = about->account, .region = about->region, .function = about->name};
+    char log_key[LOG_GROUP_KEY_BYTES];
+    log_group_key(about->log_group, log_key);
+    struct log_name name = {.account = about->account, .region = about->region, .key = log_key};
     const struct env_about env = {.version = about,
                                   .log_stream = stream_name,
                                   .endpoint_url = pool->options.endpoint_url,

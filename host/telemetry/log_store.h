@@ -28,7 +28,7 @@ struct logs_follower {
 
 struct log_group {
     struct logs *logs;
-    char *path;        /* owned: account/region/function below logs->dir; the key */
+    char *path;        /* owned: account/region/key below logs->dir; the key */
     unsigned refs;     /* streams and followers */
     int64_t size;      /* of current.log; -1: not looked at yet */
     struct buf pending;

@@ -3,6 +3,7 @@
  * most every 50 ms a group. What cannot be written (a full disk) is dropped: logs never stop an invocation. */
 #include "host/telemetry/logs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,8 +15,10 @@
 #include "host/telemetry/log_store.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
+#include "lib/base/id.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
+#include "lib/crypto/digest.h"
 
 static void on_flush_timer(void *arg);
 
@@ -63,11 +66,30 @@ static bool name_ok(const char *text)
     return n > 0 && n <= 140 && text[n] == '\0';
 }
 
+static bool key_ok(const char *key)
+{
+    return name_ok(*key == '=' ? key + 1 : key);
+}
+
+void log_group_key(const char *group, char out[LOG_GROUP_KEY_BYTES])
+{
+    static const char standard[] = "/aws/lambda/";
+    unsigned char digest[SHA256_BYTES];
+    if (str_starts(group, standard) && name_ok(group + strlen(standard))) {
+        bool fits = str_copy(out, LOG_GROUP_KEY_BYTES, group + strlen(standard));
+        assert(fits);
+        return;
+    }
+    digest_sha256(group, strlen(group), digest);
+    out[0] = '=';
+    id_hex(digest, sizeof digest, out + 1);
+}
+
 int log_group_get(struct logs *logs, const struct log_name *name, struct log_group **ret_group, struct err *err)
 {
-    if (!name_ok(name->account) || !name_ok(name->region) || !name_ok(name->function))
-        return err_set(err, ERR_INVALID, "no log of that name: %s/%s/%s", name->account, name->region, name->function);
-    char *path = str_format("%s/%s/%s", name->account, name->region, name->function);
+    if (!name_ok(name->account) || !name_ok(name->region) || !key_ok(name->key))
+        return err_set(err, ERR_INVALID, "no log of that name: %s/%s/%s", name->account, name->region, name->key);
+    char *path = str_format("%s/%s/%s", name->account, name->region, name->key);
     struct log_group *group;
     HASH_FIND_STR(logs->groups, path, group);
     if (group) {

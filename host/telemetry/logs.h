@@ -1,4 +1,4 @@
-/* Where functions' log lines are kept: DATA/logs/<account>/<region>/<name>/, two files of bounded size that take turns. One
+/* Where functions' log lines are kept: DATA/logs/<account>/<region>/<key of the log group>/, two files of bounded size that take turns. One
  * record a line with time, log stream, request id and origin, so that a line a function forged stays marked as the
  * function's own. Writing is buffered for a few milliseconds; reading flushes first. Loop thread only.
  *
@@ -28,10 +28,16 @@ struct logs_options {
     uint64_t file_bytes_max; /* of each of the two files [8 MiB] */
 };
 
-/* Whose log; borrowed strings. Characters outside [A-Za-z0-9_-] are refused. */
+/* Which log; borrowed strings. Characters outside [A-Za-z0-9_-] are refused. */
 struct log_name {
-    const char *account, *region, *function;
+    const char *account, *region;
+    const char *key; /* the function's name, or log_group_key() */
 };
+
+#define LOG_GROUP_KEY_BYTES 144
+/* The key of a log group: NAME for /aws/lambda/NAME, the standard group of a function; for any other a digest behind a "=", which no
+ * function's name has. */
+void log_group_key(const char *group, char out[LOG_GROUP_KEY_BYTES]);
 
 struct log_record {
     int64_t time_us;        /* wall clock, since 1970 */

@@ -293,5 +293,21 @@ static void test_report(void)
     end();
 }
 
-TEST_MAIN("telemetry", TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_read_parts), TEST(test_rotation), TEST(test_survives_restart),
-          TEST(test_follow), TEST(test_names), TEST(test_flood), TEST(test_disk_trouble), TEST(test_report))
+static void test_logs_group_keys(void)
+{
+    char key[LOG_GROUP_KEY_BYTES], other[LOG_GROUP_KEY_BYTES];
+    log_group_key("/aws/lambda/hello", key);
+    CU_ASSERT_STRING_EQUAL(key, "hello");
+    static const char *const groups[] = {"hello", "/aws/lambda/", "/aws/lambda/a/b", "/aws/lambda/..", "..", "", "/aws/lambda/=x"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        log_group_key(groups[i], key);
+        CU_ASSERT_EQUAL(key[0], '=');
+        CU_ASSERT_EQUAL(strspn(key + 1, "0123456789abcdef"), strlen(key) - 1);
+        log_group_key(groups[(i + 1) % (sizeof groups / sizeof *groups)], other);
+        CU_ASSERT_STRING_NOT_EQUAL(key, other);
+    }
+}
+
+TEST_MAIN("telemetry", TEST(test_logs_group_keys), TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_read_parts),
+          TEST(test_rotation), TEST(test_survives_restart), TEST(test_follow), TEST(test_names), TEST(test_flood),
+          TEST(test_disk_trouble), TEST(test_report))
