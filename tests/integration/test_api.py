@@ -251,7 +251,6 @@ def test_create_refusals(client, stoke, name):
 @pytest.mark.parametrize("more", [
     {"Code": {"S3Bucket": "bucket", "S3Key": "key"}}, {"Code": {"ImageUri": "x"}}, {"PackageType": "Image"},
     {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, {"KMSKeyArn": "arn:aws:kms:us-east-1:1:key/x"},
-    {"SnapStart": {"ApplyOn": "PublishedVersions"}}, {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:0:q"}},
     {"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-01234567890123456",
                             "LocalMountPath": "/mnt/x"}]},
 ], ids=lambda more: "-".join(more))
