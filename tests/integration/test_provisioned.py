@@ -7,6 +7,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
+from daemon import descendants, processes
 
 HERE = """import os, time, uuid
 BORN, ME = time.time(), uuid.uuid4().hex
@@ -171,6 +172,46 @@ def test_dead_ones_are_replaced(client, stoke, name):
     third = ask(client, name, "1")
     assert is_warm(third) and third["me"] not in (first["me"], second["me"])
     assert pool(stoke)["provisioned"] == 1
+
+
+def workers(stoke):
+    """Processes that have a function's code before them."""
+    found = []
+    for pid, _ in descendants(stoke.process.pid):
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") == "/var/task":
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_killed_one_is_replaced(make_stoke, name):
+    """Idle as it is, frozen too, and before anybody asks; the same after the death of all."""
+    stoke = make_stoke()
+    client = stoke.client()
+    publish(client, stoke, name)
+    provision(client, name, "1", 2)
+    first = {a["me"] for a in together(client, name, "1", 2, 0.5)}
+    await_pool(stoke, frozen=2)
+    made = pool(stoke)["made"]
+    os.kill(workers(stoke)[0], signal.SIGKILL)
+    await_pool(stoke, made=made + 1, frozen=2, provisioned=2)
+    assert status(client, name, "1") == ("READY", 2, 2)
+    answers = together(client, name, "1", 2, 0.5)
+    second = {a["me"] for a in answers}
+    assert all(is_warm(a) for a in answers) and len(second) == 2 and len(second & first) == 1
+    table = processes()
+    monitor = next(p for p, (parent, command) in table.items() if parent == stoke.process.pid and command == "stoke-spawner")
+    spawner = next(p for p, (parent, _) in table.items() if parent == monitor)
+    os.kill(spawner, signal.SIGKILL)
+    for _ in range(800):
+        if json.loads(stoke.request("GET", "/_stoke/health")[2])["spawnerLosses"] == 1:
+            break
+        time.sleep(0.025)
+    await_status(client, name, "1")
+    answers = together(client, name, "1", 2, 0.5)
+    assert all(is_warm(a) and a["me"] not in second for a in answers)
 
 
 def test_an_alias_moves_without_a_cold_start(client, stoke, name):
