@@ -13,7 +13,8 @@ ELSEWHERE = {
     ("*", "functionName"): "longer and qualified names have messages of their own",
     ("*", "runtime"): "the list ends with 'or be a valid ARN'",
     ("*", "timeout"): "5400 s are for functions that Stoke has not; 900 is the limit of all others",
-    ("*", "resource"): "the pattern that Lambda answers with is another than the model's",
+    ("*", "layerName"): "releases of botocore differ in its pattern",
+    ("*", "resource"): "releases of botocore differ in its pattern",
 }
 
 
