@@ -1,0 +1,202 @@
+/* Settings of functions on a real database: RevisionIds that change with them, what goes with a version or a qualifier, one write at a
+ * time, what a new function has from its first commit on. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/registry/functions.h"
+#include "host/registry/settings.h"
+#include "lib/base/clock.h"
+#include "lib/base/loop.h"
+#include "lib/base/strutil.h"
+#include "tests/unit/cunit.h"
+#include "tests/unit/registry/fake_runtimes.h"
+
+static char dir[64], *db_path;
+static struct loop *loop;
+static struct registry *registry;
+static struct err err;
+static int done_calls, woken;
+static const char sha[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+static void open_registry(void)
+{
+    const struct registry_options options = {.db_path = db_path, .loop = loop};
+    CU_ASSERT_EQUAL_FATAL(registry_open(&options, &registry, &err), 0);
+    done_calls = woken = 0;
+}
+
+static void begin(void)
+{
+    strcpy(dir, "/tmp/stoke-settings-XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    db_path = str_format("%s/stoke.db", dir);
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
+    fake_has_python = true;
+    open_registry();
+}
+
+static void settle(void)
+{
+    for (int i = 0; i < 3; i++)
+        loop_run_once(loop, 0);
+}
+
+static void end(void)
+{
+    registry_close(registry);
+    settle();
+    loop_free(loop);
+    free(db_path);
+    CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
+    CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void on_function(void *arg, struct function_record *record, const struct err *error)
+{
+    (void)arg;
+    (void)record;
+    CU_ASSERT_PTR_NULL(error);
+    done_calls++;
+}
+
+static void on_written(void *arg, const struct err *error)
+{
+    (void)arg;
+    CU_ASSERT_PTR_NULL(error);
+    done_calls++;
+}
+
+static void on_woken(void *arg)
+{
+    (void)arg;
+    woken++;
+}
+
+static void wait_for(int wanted)
+{
+    int64_t until = clock_mono_us() + 5000000;
+    while (done_calls < wanted && clock_mono_us() < until)
+        loop_run_once(loop, 100);
+    CU_ASSERT_EQUAL_FATAL(done_calls, wanted);
+    settle();
+}
+
+static struct function_record *find(void)
+{
+    struct function_name name;
+    struct function_record *record;
+    CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_find(registry, &name, &record, &err), 0);
+    return record;
+}
+
+/* A function with version 1, and a setting from its first commit on. */
+static struct function_record *create(void)
+{
+    struct function_name name;
+    struct function_record *record;
+    CLEANUP(json_freep) cJSON *config = cJSON_CreateObject();
+    cJSON_AddStringToObject(config, "Runtime", "python3.11");
+    CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);
+    const struct setting_change setting = {SETTING_CODE_SIGNING, "", "{\"n\":0}"};
+    const struct function_draft draft = {.config = config, .code_sha256 = sha, .code_size = 10, .publish = true, .setting = &setting};
+    registry_create_commit(record, &draft, NULL, on_function, NULL);
+    wait_for(1);
+    return record;
+}
+
+static char *revision(const char *qualifier)
+{
+    struct function_facts facts;
+    CU_ASSERT_EQUAL_FATAL(registry_describe(find(), qualifier, &facts, &err), 0);
+    return strdup(facts.revision_id);
+}
+
+static void restart(void)
+{
+    registry_close(registry);
+    settle();
+    open_registry();
+}
+
+static void test_settings_of_a_new_function(void)
+{
+    begin();
+    CU_ASSERT_STRING_EQUAL(registry_setting(create(), SETTING_CODE_SIGNING, ""), "{\"n\":0}");
+    restart();
+    CU_ASSERT_STRING_EQUAL(registry_setting(find(), SETTING_CODE_SIGNING, ""), "{\"n\":0}");
+    end();
+}
+
+static void test_settings_revise(void)
+{
+    begin();
+    struct function_record *record = create();
+    CLEANUP(freep) char *latest = revision(NULL);
+    CLEANUP(freep) char *first = revision("1");
+    const struct setting_change of_version = {SETTING_POLICY, "1", "{\"n\":1}"};
+    registry_settings_revise(record, 1, &of_version, 1, on_written, NULL);
+    CLEANUP(freep) char *meanwhile = revision("1");
+    CU_ASSERT_STRING_EQUAL(meanwhile, first);
+    wait_for(2);
+    CLEANUP(freep) char *changed = revision("1");
+    CLEANUP(freep) char *latest_still = revision(NULL);
+    CU_ASSERT_STRING_NOT_EQUAL(changed, first);
+    CU_ASSERT_STRING_EQUAL(latest_still, latest);
+    registry_tags_write(record, "{\"a\":\"b\"}", on_written, NULL);
+    wait_for(3);
+    CLEANUP(freep) char *tagged = revision(NULL);
+    CU_ASSERT_STRING_NOT_EQUAL(tagged, latest);
+    restart();
+    CLEANUP(freep) char *after = revision("1");
+    CLEANUP(freep) char *latest_after = revision(NULL);
+    CU_ASSERT_STRING_EQUAL(after, changed);
+    CU_ASSERT_STRING_EQUAL(latest_after, tagged);
+    CU_ASSERT_STRING_EQUAL(registry_setting(find(), SETTING_POLICY, "1"), "{\"n\":1}");
+    end();
+}
+
+static void test_settings_go_with_their_version(void)
+{
+    begin();
+    struct function_record *record = create();
+    const struct setting_change changes[] = {
+        {SETTING_POLICY, "1", "{}"}, {SETTING_EVENT_INVOKE, "1", "{}"}, {SETTING_POLICY, "", "{}"}, {SETTING_POLICY, "11", "{}"}};
+    registry_settings_write(record, changes, 4, on_written, NULL);
+    wait_for(2);
+    CU_ASSERT_EQUAL_FATAL(registry_delete_version(record, 1, on_function, NULL, &err), 0);
+    CU_ASSERT_TRUE(registry_settings_wait(record, on_woken, NULL));
+    wait_for(3);
+    CU_ASSERT_EQUAL(woken, 1);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_PTR_NULL(registry_setting(find(), SETTING_POLICY, "1"));
+        CU_ASSERT_PTR_NULL(registry_setting(find(), SETTING_EVENT_INVOKE, "1"));
+        CU_ASSERT_PTR_NOT_NULL(registry_setting(find(), SETTING_POLICY, ""));
+        CU_ASSERT_PTR_NOT_NULL(registry_setting(find(), SETTING_POLICY, "11"));
+        restart();
+    }
+    end();
+}
+
+static void test_settings_all_of_a_qualifier(void)
+{
+    begin();
+    struct function_record *record = create();
+    const struct setting_change made[] = {{SETTING_URL, "live", "{}"}, {SETTING_POLICY, "live", "{}"}, {SETTING_URL, "", "{}"}};
+    registry_settings_write(record, made, 3, on_written, NULL);
+    wait_for(2);
+    registry_settings_write(record, &(struct setting_change){NULL, "live", NULL}, 1, on_written, NULL);
+    CU_ASSERT_PTR_NOT_NULL(registry_setting(record, SETTING_URL, "live"));
+    wait_for(3);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_PTR_NULL(registry_setting(find(), SETTING_URL, "live"));
+        CU_ASSERT_PTR_NULL(registry_setting(find(), SETTING_POLICY, "live"));
+        CU_ASSERT_PTR_NOT_NULL(registry_setting(find(), SETTING_URL, ""));
+        restart();
+    }
+    end();
+}
+
+TEST_MAIN("settings", TEST(test_settings_of_a_new_function), TEST(test_settings_revise), TEST(test_settings_go_with_their_version),
+          TEST(test_settings_all_of_a_qualifier))
