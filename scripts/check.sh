@@ -83,8 +83,6 @@ integration_tsan() { sanitized tsan; }
 containment() { python3 tests/containment/run_probes.py --build "$out/gcc" --only 1-73,75,76; } # 77 is a matter of speed
 crash() { tests/crash/run --kills 12 --build "$out/gcc"; }
 
-conformance() { tests/conformance/run --build "$out/gcc"; }
-
 property() { tests/property/run --steps 10000 --kills 10 --build "$out/gcc"; }
 
 conformance() { # what AWS answered, where the recordings are
@@ -141,7 +139,6 @@ if [ $quick = 0 ]; then
     fi
     stage containment containment
     stage crash crash
-    stage conformance conformance
     stage property property
     stage conformance conformance
     stage vm-short vm_short
