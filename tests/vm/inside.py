@@ -30,8 +30,8 @@ def differences(want, got):
     return ", ".join(f"{key} is {got.get(key)!r}, not {value!r}" for key, value in want.items() if got.get(key) != value)
 
 
-def check_health(host, mode, version):
-    wrong = differences({**mode.health, "cgroup version": version}, host)
+def check_health(host, mode):
+    wrong = differences({**mode.health, "cgroup version": mode.version}, host)
     assert not wrong, wrong
     missing = list(host["missing"])
     for part in mode.missing:
@@ -134,9 +134,10 @@ def main():
     parser.add_argument("mode", choices=sorted(modes.MODES))
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--only", type=run_probes.numbers)
-    parser.add_argument("--cgroup-version", type=int, default=2)
+    parser.add_argument("--hybrid", action="store_true", help="control groups: version 1 has the controllers")
     options = parser.parse_args()
     mode, report = modes.MODES[options.mode], Report()
+    mode = mode.on_hybrid() if options.hybrid else mode
     pathlib.Path.home().chmod(0o700)  # as Debian makes them: nobody else reaches a build and data in there
     if os.geteuid() != 0:
         tempfile.tempdir = str(pathlib.Path.home())
@@ -145,7 +146,7 @@ def main():
     try:
         with daemon:
             host = json.loads(daemon.request("GET", "/_stoke/health")[2])["host"]
-            report.check("health", check_health, host, mode, min(mode.version, options.cgroup_version))
+            report.check("health", check_health, host, mode)
             report.check("doctor", check_doctor, daemon, host)
             report.check("functions", check_functions, daemon, ROOT / "probe")
             report.failed += probes(daemon, mode, options)
