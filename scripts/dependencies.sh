@@ -5,10 +5,11 @@
 # Uses sudo when it is not root. Prints nothing when there is nothing to do.
 set -euo pipefail
 
-build=(gcc libc6-dev make cmake ninja-build pkg-config libh2o-evloop-dev libseccomp-dev libcap-dev libbpf-dev
+# clang compiles the BPF programs, the second lock around functions.
+build=(gcc libc6-dev make cmake ninja-build pkg-config clang libh2o-evloop-dev libseccomp-dev libcap-dev libbpf-dev
        libcjson-dev libpcre2-dev libsqlite3-dev libarchive-dev libcurl4-openssl-dev libssl-dev libcunit1-dev uthash-dev
        python3 python3-dev python3-venv python3-pip nodejs npm e2fsprogs uidmap iproute2 kmod curl ca-certificates)
-check=(zlib1g-dev clang clang-format libclang-rt-14-dev bpftool git
+check=(zlib1g-dev clang-format libclang-rt-14-dev bpftool git
        g++ autoconf automake libtool)
 
 want=("${build[@]}")
