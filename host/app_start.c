@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "host/app_state.h"
+#include "host/extensions.h"
 #include "host/invoke/invoke.h"
 #include "host/invoke/provision.h"
 #include "host/privileges.h"
@@ -202,6 +203,8 @@ static int make_pool(struct app *app, struct err *err)
         .spawner = app->spawner,
         .endpoint = &app_endpoint_events,
         .endpoint_arg = app,
+        .extensions = extensions_find,
+        .extensions_arg = app->store,
         .var_runtime_python = python,
         .var_runtime_node = node,
         .memory_bytes = (uint64_t)config->memory_budget_mb << 20,

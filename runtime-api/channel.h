@@ -19,6 +19,7 @@
 enum channel_type {
     /* stoked -> worker */
     CHANNEL_START = 1,  /* meta: the environment, "NAME=value" each. Sent once; acted on only after GO. */
+    CHANNEL_EXTENSION = 3, /* before START, after GO: a program to start beside the runtime. meta: path, its environment */
     CHANNEL_INVOKE = 2, /* meta: request id, deadline (epoch ms), function ARN, trace id, client context (JSON, one line),
                            Cognito identity (JSON), tenant id; empty where absent. body: the event, as it came. */
     /* worker -> stoked */
@@ -28,5 +29,5 @@ enum channel_type {
     CHANNEL_ERROR = 19,       /* meta: request id, error type. body: {"errorMessage","errorType","stackTrace"...} */
     CHANNEL_INIT_ERROR = 20,  /* meta: error type. body: the same */
     CHANNEL_EXEC_FAILED = 21, /* meta: errno (decimal), path, machine the file is built for if it is not
-                                 this one, else empty. The bootstrap could not be executed */
+                                 this one, else empty. The bootstrap, or an extension, could not be executed */
 };

@@ -280,19 +280,14 @@ static int refuse(int rc, const char *what, struct err *err)
     return err_set(err, (enum err_kind)-rc, "%s %s", what, rc == -ERR_TOO_LARGE ? "is too large for its frame" : "found no memory");
 }
 
-int channel_io_start(struct session *session, const char *const *env, size_t count, struct err *err)
+int channel_io_put(struct session *session, enum channel_type type, const struct buf *meta, struct err *err)
 {
     struct channel_io *channel = &session->channel;
-    size_t meta_len = 0;
     if (channel->fd < 0)
         return channel->phase == CHANNEL_GONE ? err_set(err, ERR_UNAVAILABLE, "the runtime has closed its channel") : 0;
-    for (size_t i = 0; i < count; i++)
-        meta_len += strlen(env[i]) + 1;
-    if (meta_len > CHANNEL_META_BYTES_MAX)
-        return refuse(-ERR_TOO_LARGE, "the environment", err);
-    int rc = begin_frame(&channel->out, CHANNEL_START, meta_len, 0);
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = sender_put(&channel->out, env[i], strlen(env[i]) + 1);
+    int rc = begin_frame(&channel->out, type, meta->len, 0);
+    if (rc == 0)
+        rc = sender_put(&channel->out, meta->data, meta->len);
     if (rc < 0)
         return refuse(rc, "the environment", err);
     flush(session);

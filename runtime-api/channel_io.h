@@ -8,8 +8,8 @@
 int channel_io_open(struct session *session, int fd, struct err *err) WARN_UNUSED;
 void channel_io_close(struct session *session);
 
-/* ERR_TOO_LARGE, ERR_UNAVAILABLE when the runtime is gone. Without a channel: nothing. */
-int channel_io_start(struct session *session, const char *const *env, size_t count, struct err *err) WARN_UNUSED;
+/* A frame without a body: START, EXTENSION. ERR_TOO_LARGE, ERR_UNAVAILABLE when the runtime is gone. Without a channel: nothing. */
+int channel_io_put(struct session *session, enum channel_type type, const struct buf *meta, struct err *err) WARN_UNUSED;
 /* Borrows the payload of session->delivery until session_return_payload. */
 int channel_io_invoke(struct session *session, const struct session_event *event, struct err *err) WARN_UNUSED;
 void channel_io_own_payload(struct session *session);

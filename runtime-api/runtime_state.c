@@ -10,10 +10,12 @@
 static const unsigned char table[RUNTIME_STATE_COUNT][RUNTIME_INPUT_COUNT] = {
     [RUNTIME_STARTED] = {[RUNTIME_NEXT] = TO(RUNTIME_READY),
                          [RUNTIME_FAIL_INIT] = TO(RUNTIME_INIT_ERROR),
+                         [RUNTIME_FAIL_EXTENSION] = TO(RUNTIME_INIT_ERROR),
                          [RUNTIME_BREAK] = TO(RUNTIME_BROKEN)},
     [RUNTIME_INIT_ERROR] = {[RUNTIME_BREAK] = TO(RUNTIME_BROKEN)},
     [RUNTIME_READY] = {[RUNTIME_NEXT] = TO(RUNTIME_READY),
                        [RUNTIME_DELIVER] = TO(RUNTIME_RUNNING),
+                       [RUNTIME_FAIL_EXTENSION] = TO(RUNTIME_INIT_ERROR),
                        [RUNTIME_BREAK] = TO(RUNTIME_BROKEN)},
     [RUNTIME_RUNNING] = {[RUNTIME_NEXT] = TO(RUNTIME_RUNNING),
                          [RUNTIME_BEGIN_RESPONSE] = TO(RUNTIME_RESPONSE),
@@ -42,6 +44,7 @@ static const char *const input_names[RUNTIME_INPUT_COUNT] = {
     [RUNTIME_BEGIN_ERROR] = "InvocationErrorResponse",
     [RUNTIME_SENT] = "RuntimeResponseSentState",
     [RUNTIME_FAIL_INIT] = "InitError",
+    [RUNTIME_FAIL_EXTENSION] = "InitError",
     [RUNTIME_BREAK] = "Broken",
 };
 

@@ -9,7 +9,8 @@
  *   InitError          NEXT in Ready and in Running stays there (the same event again). BREAK leads from anywhere to Broken.
  *
  * Deadlines: Started has that of init, Running and the two that follow have the invocation's (host/invoke keeps both), Ready and
- * InitError have none. The states of SnapStart's restore do not occur: no function version has SnapStart.
+ * InitError have none. An extension that fails before
+ * the first event leads from Ready to InitError, too. The states of SnapStart's restore do not occur: no function version has SnapStart.
  */
 #pragma once
 
@@ -34,6 +35,7 @@ enum runtime_input { /* named for the state that it asks for */
     RUNTIME_BEGIN_ERROR,
     RUNTIME_SENT,
     RUNTIME_FAIL_INIT,
+    RUNTIME_FAIL_EXTENSION, /* before the first event: an extension cannot work, and init has failed with it */
     RUNTIME_BREAK,
     RUNTIME_INPUT_COUNT
 };

@@ -76,6 +76,8 @@ int session_renew(struct session *session, int channel, int log, struct err *err
     session->runtime = (struct runtime){.state = RUNTIME_STARTED};
     session->ready_told = session->idle_told = false;
     session->delivery.request_id[0] = '\0';
+    session->start_held = false;
+    buf_free(&session->start);
     extensions_reset(session);
     api_listener_watch(session);
     int rc = open_pipes(session, channel, log, err);
@@ -95,14 +97,6 @@ void session_describe(struct session *session, const struct session_about *about
     replace(&session->function_version, about->function_version);
     replace(&session->handler, about->handler);
     replace(&session->account, about->account);
-}
-
-int session_start(struct session *session, const char *const *env, size_t count, struct err *err)
-{
-    session_enter(session);
-    int rc = channel_io_start(session, env, count, err);
-    session_leave(session);
-    return rc;
 }
 
 bool session_is_idle(const struct session *session)
@@ -168,6 +162,14 @@ size_t session_extension_count(const struct session *session)
     for (size_t i = 0; i < session->extension_count; i++)
         count += session->extensions[i].state != EXTENSION_EXPECTED;
     return count;
+}
+
+bool session_wants_shutdown(const struct session *session)
+{
+    for (size_t i = 0; i < session->extension_count; i++)
+        if (session->extensions[i].wants_shutdown)
+            return true;
+    return false;
 }
 
 size_t session_shutdown(struct session *session, const char *reason, int64_t deadline_epoch_ms)

@@ -87,7 +87,8 @@ void session_free(struct session *session); /* closes everything; no callbacks *
 int session_renew(struct session *session, int channel, int log, struct err *err) WARN_UNUSED;
 
 void session_describe(struct session *session, const struct session_about *about);
-/* Sends START with the environment ("NAME=value" each, copied). Once per life of the runtime process. */
+/* Sends START with the environment ("NAME=value" each, copied), after the expected extensions were started and have registered. Once
+ * per life of the runtime process. */
 int session_start(struct session *session, const char *const *env, size_t count, struct err *err) WARN_UNUSED;
 /* Hands over one event; ERR_CONFLICT unless ready and idle. */
 int session_invoke(struct session *session, const struct session_event *event, struct err *err) WARN_UNUSED;
@@ -98,9 +99,10 @@ void session_read_log(struct session *session, bool on);
 /* Whether the runtime and all extensions wait for an event. */
 bool session_is_idle(const struct session *session);
 
-/* Extensions. Those that the host starts are named here, before session_start, by file name: ready waits until each has
- * registered. ERR_LIMIT past 10, ERR_EXISTS for a name given twice. Those that register from inside the runtime need no call. */
+/* Extensions. External ones are named here, before session_start, by file name: the worker starts /opt/extensions/NAME. ERR_LIMIT past 10, ERR_EXISTS for a name given twice. Those that register from inside the runtime need no call. */
 int session_expect_extension(struct session *session, const char *name, struct err *err) WARN_UNUSED;
 size_t session_extension_count(const struct session *session); /* registered ones, internal ones too */
+/* Whether any subscribed to SHUTDOWN. */
+bool session_wants_shutdown(const struct session *session);
 /* Tells those that subscribed to SHUTDOWN; reason: "spindown", "timeout" or "failure". Returns how many there are. */
 size_t session_shutdown(struct session *session, const char *reason, int64_t deadline_epoch_ms);

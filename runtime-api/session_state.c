@@ -19,6 +19,7 @@ void session_enter(struct session *session)
 static void destroy(struct session *session)
 {
     delivery_free(&session->delivery);
+    buf_free(&session->start);
     free(session->function_name);
     free(session->function_version);
     free(session->handler);

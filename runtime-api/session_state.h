@@ -96,7 +96,7 @@ struct session {
     unsigned depth;      /* of session_enter */
     unsigned generation; /* grows when the session is renewed or freed */
     bool freed;
-    bool ready_told, idle_told;
+    bool ready_told, idle_told, start_held;
     struct runtime runtime;
     struct delivery delivery;
     struct channel_io channel;
@@ -115,6 +115,7 @@ struct session {
     struct extension extensions[LIMIT_EXTENSIONS];
     size_t extension_count;
     char shutdown[160];       /* the SHUTDOWN event, empty before */
+    struct buf start;         /* of START, while expected extensions have not registered (start_held) */
 };
 
 void session_enter(struct session *session);
@@ -137,6 +138,7 @@ bool session_break(struct session *session, const char *why);
 
 /* Lambda closes the registration of extensions when the runtime asks for its first event. */
 bool session_registers(const struct session *session);
+bool session_extension_registered(struct session *session); /* with the last expected one the runtime starts */
 bool session_has_channel_runtime(const struct session *session);
 /* The payload is going back to its owner: whoever is still writing it gets a copy of the rest. */
 void session_return_payload(struct session *session);

@@ -162,7 +162,7 @@ static void say_failure(struct invocation *inv, const char *why, const char *typ
 static void on_exec_failed(void *arg, const struct session_exec_failure *failure)
 {
     struct invocation *inv = arg;
-    static const char type[] = "Runtime.InvalidEntrypoint";
+    const char *type = init_line_exec_error(failure);
     if (init_again(inv, "error", type))
         return;
     char why[400];

@@ -34,11 +34,21 @@ void init_line_start(const struct report_to *to, const struct function_version *
     report_init_start(to, &runtime);
 }
 
+static bool is_extension(const struct session_exec_failure *failure)
+{
+    return str_starts(failure->path, "/opt/extensions/");
+}
+
+const char *init_line_exec_error(const struct session_exec_failure *failure)
+{
+    return is_extension(failure) ? "Extension.LaunchError" : "Runtime.InvalidEntrypoint";
+}
+
 void init_line_exec_failure(const struct session_exec_failure *failure, char *out, size_t cap)
 {
     char text[160];
     struct utsname host;
-    if (failure->code == ENOENT) {
+    if (failure->code == ENOENT && !is_extension(failure)) {
         str_copy(out, cap, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
         return;
     }

@@ -153,7 +153,7 @@ static void on_exec_failed(void *arg, const struct session_exec_failure *failure
     char why[400];
     init_line_exec_failure(failure, why, sizeof why);
     log_info("provision.exec_failed", "function=%s why=\"%s\"", start->target->version->name, why);
-    init_failed(start, "error", "Runtime.InvalidEntrypoint");
+    init_failed(start, "error", init_line_exec_error(failure));
 }
 
 static void on_exited(void *arg, const struct worker_exit *exit)

@@ -368,7 +368,8 @@ static void kill_everything(struct pool *pool)
     HASH_ITER(hh, pool->rooms, worker, next)
         worker_tell_lost(worker, "the daemon is stopping");
     HASH_ITER(hh, pool->rooms, worker, next)
-        worker_kill(worker);
+        if (worker->state != WORKER_ENDING)
+            worker_end(worker);
     zygotes_stop_all(pool);
     loop_timer_set(pool->loop, &pool->drain_timer, clock_mono_us() + DRAIN_KILL_US);
 }

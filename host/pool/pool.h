@@ -35,6 +35,14 @@ struct pool_endpoint_events {
     void (*close)(void *arg, void *handle);
 };
 
+/* The external extensions in a version's layers, for pool_options: names is never NULL. The caller frees the list with pool_extensions_free(). */
+struct pool_extensions {
+    char **names;
+    size_t count;
+};
+typedef int pool_extensions_fn(void *arg, const struct function_version *version, struct pool_extensions *ret_extensions, struct err *err);
+void pool_extensions_free(struct pool_extensions *extensions);
+
 /* Strings are copied. 0 or NULL means the default in brackets. */
 struct pool_options {
     struct loop *loop;           /* borrowed for life, as are logs and spawner */
@@ -42,6 +50,8 @@ struct pool_options {
     struct spawn_client *spawner;
     const struct pool_endpoint_events *endpoint; /* static table, or NULL: nobody serves it */
     void *endpoint_arg;
+    pool_extensions_fn *extensions; /* asked once a version [none has any] */
+    void *extensions_arg;
     const char *var_runtime_python; /* host directories shown at /var/runtime; absolute, or NULL for none */
     const char *var_runtime_node;
     const char *endpoint_url;       /* AWS_ENDPOINT_URL inside [http://127.0.0.1:4566] */

@@ -14,6 +14,8 @@ int worker_make(struct zygote *zygote, const struct function_version *visitor, s
 int worker_assign(struct worker *worker, struct version *version, struct err *err) WARN_UNUSED;
 void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds, size_t nfds);
 void worker_kill(struct worker *worker);
+/* Kills an idle worker, after a moment for its extensions that want to know. */
+void worker_end(struct worker *worker);
 void worker_thaw(struct worker *worker);
 /* Tells the visit, if there is one, and forgets it. */
 void worker_tell_lost(struct worker *worker, const char *message);
@@ -50,6 +52,8 @@ void zygotes_free(struct pool *pool);
 
 /* ---- versions.c ---- */
 struct version *versions_get(struct pool *pool, struct function_version *about);
+/* Names the version's external extensions to a session that is about to start. */
+int version_expect_extensions(struct version *version, struct session *session, struct err *err) WARN_UNUSED;
 void version_put(struct version *version); /* drops it if nothing uses it */
 /* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */
 void version_take_back(struct version *version, struct worker *worker);

@@ -43,6 +43,7 @@ struct version {
     unsigned soft;      /* waiters that wait for one of those */
     bool retired;
     struct budget_need need; /* what a worker of it is measured to take */
+    struct pool_extensions extensions; /* names NULL: not yet asked for */
     UT_hash_handle hh;
 };
 

@@ -87,7 +87,7 @@ void pool_unprovision(struct pool *pool, uint64_t version_key, unsigned keep)
     version->workers++; /* keeps it over the loops */
     while (surplus > 0 && (worker = TAILQ_LAST(&version->ready, worker_list))) {
         forget(worker);
-        worker_kill(worker);
+        worker_end(worker);
         surplus--;
     }
     for (worker = TAILQ_FIRST(&version->provisioned); worker && surplus > 0; worker = next) {

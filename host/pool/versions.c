@@ -30,12 +30,37 @@ struct version *versions_get(struct pool *pool, struct function_version *about)
     return version;
 }
 
+void pool_extensions_free(struct pool_extensions *extensions)
+{
+    for (size_t i = 0; i < extensions->count; i++)
+        free(extensions->names[i]);
+    free(extensions->names);
+    *extensions = (struct pool_extensions){0};
+}
+
+int version_expect_extensions(struct version *version, struct session *session, struct err *err)
+{
+    const struct pool_options *options = &version->pool->options;
+    if (!version->extensions.names && options->extensions && version->about->layer_count > 0) {
+        int rc = options->extensions(options->extensions_arg, version->about, &version->extensions, err);
+        if (rc < 0)
+            return rc;
+    }
+    for (size_t i = 0; i < version->extensions.count; i++) {
+        int rc = session_expect_extension(session, version->extensions.names[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 void version_put(struct version *version)
 {
     if (version->workers > 0 || !TAILQ_EMPTY(&version->waiters) || !TAILQ_EMPTY(&version->awaited))
         return;
     assert(version->finishing == 0);
     HASH_DEL(version->pool->versions, version);
+    pool_extensions_free(&version->extensions);
     function_version_unref(version->about);
     free(version);
 }
@@ -63,7 +88,7 @@ void version_take_back(struct version *version, struct worker *worker)
         return;
     }
     if (version->retired || pool->draining || worker->surplus) {
-        worker_kill(worker);
+        worker_end(worker);
         pool_check_drained(pool);
         return;
     }
@@ -109,7 +134,7 @@ void version_retire(struct version *version)
     version->workers++; /* keeps version over the loop */
     while ((worker = TAILQ_FIRST(&version->idle)) || (worker = TAILQ_FIRST(&version->resets)) ||
            (worker = TAILQ_FIRST(&version->ready)))
-        worker_kill(worker);
+        worker_end(worker);
     version->workers--;
     version_put(version);
 }

@@ -11,7 +11,7 @@
  *                        ▲               (native: BLANK at once)        │         10 ms│▲ thaw     │
  *                        └──────────── RESETTING ◀──────────────────────┴──────────────┼┼──────────┘ timeout, crash
  *                                                                                    ▼│
- *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN ──keep-alive──▶ DYING
+ *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN ──keep-alive──▶ ENDING ──▶ DYING
  */
 #pragma once
 
@@ -37,6 +37,7 @@ enum worker_state {
     WORKER_BUSY,      /* an event was delivered and the runtime has not asked for the next */
     WORKER_FROZEN,    /* idle, and its processes do not run */
     WORKER_RESETTING, /* ROOM_RESET was sent */
+    WORKER_ENDING,    /* its extensions were told SHUTDOWN and have a moment */
     WORKER_DYING,     /* ROOM_KILL was sent */
     WORKER_DEAD,      /* nothing of it is left; freed at once */
     WORKER_STATES,

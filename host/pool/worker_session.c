@@ -149,6 +149,8 @@ void worker_saw_exit(struct worker *worker, int wait_status, const struct spawn_
 static void on_broken(void *arg, const char *why)
 {
     struct worker *worker = arg;
+    if (worker->state == WORKER_RESETTING)
+        return; /* what is being killed speaks out of turn */
     log_info("worker.session_broken", "worker=%u state=%s why=%s", worker->room_id, worker_state_name(worker->state), why);
     if (!worker->events) {
         end_unvisited(worker);

@@ -162,6 +162,7 @@ void extension_register(struct http_conn *conn)
     id_uuid(extension->id);
     set_state(extension, INPUT_REGISTER);
     answer_registered(conn, extension);
+    session_extension_registered(conn->session);
 }
 
 /* ---- a registered one ---- */
@@ -256,7 +257,7 @@ static void fail(struct http_conn *conn, enum extension_input input)
     error_report_print(type.p, type.n, print, sizeof print);
     const char *own = input == INPUT_INIT_ERROR ? "Extension.InitError" : "Extension.ExitError";
     snprintf(why, sizeof why, "extension %s failed: %s", extension->name, print);
-    if (!runtime_step(&session->runtime, RUNTIME_FAIL_INIT)) {
+    if (session->ready_told || !runtime_step(&session->runtime, RUNTIME_FAIL_EXTENSION)) {
         sender_flush(&conn->out, conn->fd); /* the break closes it */
         session_break(session, why);
         return;

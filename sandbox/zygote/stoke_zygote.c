@@ -1,10 +1,11 @@
 /* stoke-zygote node|native INTERPRETER: the small parent of workers whose runtime is another program. A static binary, for
  * it runs where no library need be. Node's worker execs the interpreter at once, which boots and waits for GO itself; a custom
- * runtime's worker waits, takes the environment from the START frame and execs the archive's bootstrap. The protocol is on top
+ * runtime's worker waits, starts the extensions it is told to, takes the environment from the START frame and execs the bootstrap. The protocol is on top
  * of zygote.h. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,20 +72,23 @@ static void send_frame(enum channel_type type, const char *fields, size_t len)
     write_all(fields, len);
 }
 
-/* Fills environment from the START frame. */
-static void receive_start(void)
+/* Reads START or EXTENSION into meta, fills environment from it, and returns which it is. */
+static int receive_frame(void)
 {
     unsigned char header[CHANNEL_HEADER_BYTES];
     size_t count = 0;
     read_all(header, sizeof header);
     uint32_t len = get_u32(header + 4), body = get_u32(header + 8);
-    if (header[0] != CHANNEL_START || len > CHANNEL_META_BYTES_MAX || body != 0)
+    int type = header[0];
+    if ((type != CHANNEL_START && type != CHANNEL_EXTENSION) || len > CHANNEL_META_BYTES_MAX || body != 0)
         _exit(1);
     read_all(meta, len);
     meta[len] = '\0';
-    for (char *p = meta; p < meta + len && count < ENVIRONMENT_MAX; p += strlen(p) + 1)
+    char *first = type == CHANNEL_EXTENSION ? meta + strlen(meta) + 1 : meta; /* behind the path */
+    for (char *p = first; p < meta + len && count < ENVIRONMENT_MAX; p += strlen(p) + 1)
         environment[count++] = p;
     environment[count] = NULL;
+    return type;
 }
 
 /* What a program is built for, if not for this machine; else "". */
@@ -108,11 +112,18 @@ static const char *foreign_machine(const char *path)
     return "another machine";
 }
 
+static void exec_failed(int code, const char *path)
+{
+    char fields[512];
+    int n = snprintf(fields, sizeof fields, "%d%c%.400s%c%s", code, 0, path, 0, code == ENOEXEC ? foreign_machine(path) : "");
+    send_frame(CHANNEL_EXEC_FAILED, fields, (size_t)n + 1);
+    _exit(code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
 static void run_bootstrap(void)
 {
     static const char *const paths[] = {"/var/task/bootstrap", "/opt/bootstrap"};
     const char *path = paths[0];
-    char fields[64];
     int code = ENOENT;
     for (size_t i = 0; i < 2; i++) {
         char *argv[] = {(char *)paths[i], NULL};
@@ -124,16 +135,34 @@ static void run_bootstrap(void)
         path = paths[i];
         break;
     }
-    int n = snprintf(fields, sizeof fields, "%d%c%s%c%s", code, 0, path, 0, code == ENOEXEC ? foreign_machine(path) : "");
-    send_frame(CHANNEL_EXEC_FAILED, fields, (size_t)n + 1);
-    _exit(code == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+    exec_failed(code, path);
+}
+
+/* The program in meta, in a session of its own. */
+static void run_extension(void)
+{
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t files;
+    char *argv[] = {meta, NULL};
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    int code = posix_spawn(&(pid_t){0}, meta, &files, &attributes, argv, environment);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    if (code != 0)
+        exec_failed(code, meta);
 }
 
 static void native_worker(void)
 {
     zygote_await_go(); /* no BOOTED: that frame says that a runtime of ours will speak on the channel */
-    receive_start();
-    if (chdir("/var/task") < 0 || fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC) < 0)
+    if (fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC) < 0)
+        _exit(1);
+    while (receive_frame() == CHANNEL_EXTENSION)
+        run_extension();
+    if (chdir("/var/task") < 0)
         _exit(1);
     run_bootstrap();
 }

@@ -341,11 +341,13 @@ static int exec_module(PyObject *module)
         {"BODY_BYTES_MAX", CHANNEL_BODY_BYTES_MAX},
         {"START", CHANNEL_START},
         {"INVOKE", CHANNEL_INVOKE},
+        {"EXTENSION", CHANNEL_EXTENSION},
         {"BOOTED", CHANNEL_BOOTED},
         {"READY", CHANNEL_READY},
         {"RESPONSE", CHANNEL_RESPONSE},
         {"ERROR", CHANNEL_ERROR},
         {"INIT_ERROR", CHANNEL_INIT_ERROR},
+        {"EXEC_FAILED", CHANNEL_EXEC_FAILED},
     };
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)

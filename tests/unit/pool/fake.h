@@ -38,6 +38,8 @@ struct fake {
     struct spawn_stats stats; /* of every room */
     struct session *session[FAKE_ROOMS]; /* by room id */
     int endpoints;       /* open */
+    bool wants_shutdown; /* extensions do */
+    int expected, shutdowns; /* extensions named to sessions; SHUTDOWN events */
     int sessions, payload_reads;
 };
 extern struct fake fake;

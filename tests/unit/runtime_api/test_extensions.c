@@ -1,6 +1,8 @@
 /* The Extensions API: registration, events, who keeps an invocation open, errors in Lambda's words. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -324,6 +326,50 @@ static void test_extension_telemetry(void)
     peer_close();
 }
 
+/* What the worker's end of the channel holds, which is not much. */
+static size_t channel_bytes(unsigned char *out, size_t cap)
+{
+    peer_run(5);
+    ssize_t n = recv(peer.channel, out, cap, MSG_DONTWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The worker is told to start the extension, in its part of the environment; the runtime when it has registered. */
+static void test_extension_starts_before_runtime(void)
+{
+    static const char *const env[] = {"A=b", "_HANDLER=h", "LAMBDA_TASK_ROOT=/var/task", "AWS_REGION=r"};
+    static const char meta[] = "/opt/extensions/agent\0A=b\0AWS_REGION=r";
+    static const char start[] = "A=b\0_HANDLER=h\0LAMBDA_TASK_ROOT=/var/task\0AWS_REGION=r";
+    unsigned char got[512];
+    struct err err;
+    peer_open();
+    CU_ASSERT(session_expect_extension(peer.session, "agent", &err) == 0);
+    CU_ASSERT(session_start(peer.session, env, sizeof env / sizeof *env, &err) == 0);
+    CU_ASSERT_FATAL(channel_bytes(got, sizeof got) == CHANNEL_HEADER_BYTES + sizeof meta);
+    CU_ASSERT(got[0] == CHANNEL_EXTENSION && memcmp(got + CHANNEL_HEADER_BYTES, meta, sizeof meta) == 0);
+    struct one e = registered("agent", "{}");
+    CU_ASSERT_FATAL(channel_bytes(got, sizeof got) == CHANNEL_HEADER_BYTES + sizeof start);
+    CU_ASSERT(got[0] == CHANNEL_START && memcmp(got + CHANNEL_HEADER_BYTES, start, sizeof start) == 0);
+    close(e.fd);
+    peer_close();
+}
+
+/* The runtime is ready, an extension is not and never will be: that is init's failure. */
+static void test_extension_fails_after_runtime_is_ready(void)
+{
+    peer_open();
+    struct one e = registered("e", "{}");
+    int c = peer_connect();
+    peer_send(c, NEXT);
+    peer_run(10);
+    struct peer_answer *a = report(&e, EXTENSION "/init/error", "Extension.NoConfig");
+    CU_ASSERT(a && a->status == 202 && peer.seen.init_error == 1 && peer.seen.broken == 0 && peer.seen.ready == 0);
+    close(e.fd);
+    close(c);
+    peer_close();
+}
+
 TEST_MAIN("extensions", TEST(test_extension_register), TEST(test_extension_closed_registration), TEST(test_extension_identifiers),
           TEST(test_extension_keeps_invocation_open), TEST(test_extension_states), TEST(test_extension_external),
+          TEST(test_extension_starts_before_runtime), TEST(test_extension_fails_after_runtime_is_ready),
           TEST(test_extension_errors), TEST(test_extension_beside_channel), TEST(test_extension_telemetry))

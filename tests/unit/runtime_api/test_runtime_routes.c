@@ -436,6 +436,7 @@ static void test_runtime_state_table(void)
         CU_ASSERT(strlen(runtime_state_name(runtime.state)) > 0);
         CU_ASSERT(runtime_may(&runtime, RUNTIME_BREAK) == (state != RUNTIME_BROKEN));
         CU_ASSERT(runtime_may(&runtime, RUNTIME_FAIL_INIT) == (state == RUNTIME_STARTED));
+        CU_ASSERT(runtime_may(&runtime, RUNTIME_FAIL_EXTENSION) == (state == RUNTIME_STARTED || state == RUNTIME_READY));
         CU_ASSERT(runtime_may(&runtime, RUNTIME_BEGIN_RESPONSE) == (state == RUNTIME_RUNNING));
         CU_ASSERT(runtime_may(&runtime, RUNTIME_DELIVER) == (state == RUNTIME_READY));
     }

@@ -155,6 +155,15 @@ def _add_builtins():
     site.sethelper()
 
 
+def _start_extension(path, env):
+    """A program beside us, in a session of its own."""
+    try:
+        os.posix_spawn(path, [path], env, setsid=True, file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)])
+    except OSError as e:
+        _stoke.send(_stoke.FD, _stoke.EXEC_FAILED, os.fsencode("%d\0%s\0\0" % (e.errno, path)), b"")
+        os._exit(127)
+
+
 def start_blank(awaited):
     """From a new, sealed worker to the end of its life. A visit that waits already pays the page faults anyway: once is enough."""
     _reseed()
@@ -163,6 +172,9 @@ def start_blank(awaited):
     _stoke.send(_stoke.FD, _stoke.BOOTED, b"", b"")
     _stoke.await_go()
     frame = _stoke.receive(_stoke.FD)
+    while frame is not None and frame[0] == _stoke.EXTENSION:
+        _start_extension(frame[1][0], environment.parse(frame[1][1:]))
+        frame = _stoke.receive(_stoke.FD)
     if frame is None:
         _leave()
     if frame[0] != _stoke.START:

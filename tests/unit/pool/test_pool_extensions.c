@@ -1,0 +1,102 @@
+/* External extensions: named before the start, asked for once a version, told of the end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/strutil.h"
+#include "tests/unit/cunit.h"
+#include "tests/unit/pool/fake.h"
+
+static int ready, idle, asked;
+static struct worker *worker;
+
+static void on_ready(void *arg) { (void)arg, ready++; }
+static void on_idle(void *arg) { (void)arg, idle++; }
+static void on_response(void *arg, const char *body, size_t len) { (void)arg, (void)body, (void)len; }
+static const struct worker_events events = {.ready = on_ready, .response = on_response, .idle = on_idle};
+
+static void acquired(void *arg, struct worker *got)
+{
+    worker = got;
+    worker_attach(got, &events, arg);
+}
+static const struct pool_waiter_events waiter_events = {.acquired = acquired};
+
+static int find_two(void *arg, const struct function_version *version, struct pool_extensions *ret_extensions, struct err *err)
+{
+    (void)arg, (void)version, (void)err;
+    asked++;
+    *ret_extensions = (struct pool_extensions){.names = calloc(2, sizeof(char *)), .count = 2};
+    ret_extensions->names[0] = str_format("a");
+    ret_extensions->names[1] = str_format("b");
+    return 0;
+}
+
+static struct function_version *begin(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .keep_alive_ms = 40, .freeze_ms = 5, .extensions = find_two});
+    struct function_version *version = fake_version("f");
+    version->layer_count = 1;
+    fake.wants_shutdown = true;
+    ready = idle = asked = 0;
+    return version;
+}
+
+static void end(struct function_version *version)
+{
+    function_version_unref(version);
+    fake_close();
+    CU_ASSERT(fake_versions == 0);
+}
+
+static void visit(struct function_version *version)
+{
+    struct pool_waiter *waiter;
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    pool_acquire(fake.pool, version, &waiter_events, NULL, &waiter);
+    CU_ASSERT_FATAL(fake_until(&ready));
+    CU_ASSERT_FATAL(worker_deliver(worker, &event, &err) == 0);
+    fake_respond(worker_room_id(worker), "{}", true);
+    CU_ASSERT_FATAL(fake_until(&idle));
+}
+
+static bool comes(uint32_t op)
+{
+    int64_t until = clock_mono_us() + 10000000;
+    while (fake_count(op) == 0 && clock_mono_us() < until)
+        fake_run(5);
+    return fake_count(op) > 0;
+}
+
+static void test_extensions_are_told(void)
+{
+    struct function_version *version = begin();
+    visit(version);
+    CU_ASSERT(fake.expected == 2 && asked == 1);
+    worker_release(worker);
+    CU_ASSERT(comes(SPAWN_ROOM_THAW));
+    CU_ASSERT(fake.shutdowns == 1);
+    CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0);
+    CU_ASSERT(comes(SPAWN_ROOM_KILL));
+    CU_ASSERT(fake.shutdowns == 1);
+    end(version);
+}
+
+/* Every start names them anew; who wants no SHUTDOWN is not waited for. */
+static void test_extensions_after_a_reset(void)
+{
+    struct function_version *version = begin();
+    visit(version);
+    worker_reset(worker);
+    fake.wants_shutdown = false;
+    ready = idle = 0;
+    visit(version);
+    CU_ASSERT(fake.expected == 4 && asked == 1);
+    worker_release(worker);
+    CU_ASSERT(comes(SPAWN_ROOM_KILL));
+    CU_ASSERT(fake.shutdowns == 0 && fake_count(SPAWN_ROOM_THAW) == 0);
+    end(version);
+}
+
+TEST_MAIN("pool_extensions", TEST(test_extensions_are_told), TEST(test_extensions_after_a_reset))
