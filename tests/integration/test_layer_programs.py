@@ -61,6 +61,7 @@ def test_external_extensions(make_stoke, runtime):
     answers = [invoke(client, "f") for _ in range(2)]
     if runtime != "provided.al2023":
         assert all(a["here"] == ["one", "two"] for a in answers)
+    wait_for_log(stoke, "f", "one has cleaned up")  # in whichever order they come to it
     lines = wait_for_log(stoke, "f", "two has cleaned up")
     text = "\n".join(lines)
     for name in ("one", "two"):
