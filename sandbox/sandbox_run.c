@@ -307,6 +307,7 @@ bool sandbox_run_order(struct room *room, int zygote_sock)
         return true;
     }
     room->ordered = true;
+    room->zygote->owed++;
     return true;
 }
 

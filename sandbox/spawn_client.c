@@ -86,8 +86,8 @@ static void on_control(void *arg, uint32_t epoll_events)
     monitor_is_gone(client);
 }
 
-/* The monitor gets its socket as descriptor MONITOR_SOCKET_FD, the lock as MONITOR_LOCK_FD, a session of its own (no terminal's signals), and of the
- * environment only what finding programs and the sanitizers take. */
+/* The monitor gets its socket as descriptor MONITOR_SOCKET_FD, the lock as MONITOR_LOCK_FD, a session of its own (no
+ * terminal's signals), and of the environment only what finding programs and the sanitizers take. */
 static int start_monitor(const struct spawn_options *options, int own_sock, pid_t *ret_pid, struct err *err)
 {
     /* out of the way of the numbers they are to get */

@@ -74,12 +74,12 @@ static int open_mounts(const struct room *room, int *ret_fd, struct err *err)
     return *ret_fd < 0 ? err_errno(err, "opening the room's mounts") : 0;
 }
 
-static struct view_spec view_of(const struct zygote *zygote, const struct spawn_assign *assign)
+static struct view_spec view_of(const struct room *room, const struct spawn_assign *assign)
 {
     return (struct view_spec){.key = assign->version_key,
                               .memory_mb = assign->memory_mb,
-                              .prefix = zygote->spec.prefix,
-                              .var_runtime = zygote->spec.var_runtime,
+                              .prefix = room->prefix,
+                              .var_runtime = room->var_runtime,
                               .code = assign->code,
                               .layer_count = assign->layer_count,
                               .layer = assign->layer};
@@ -88,9 +88,7 @@ static struct view_spec view_of(const struct zygote *zygote, const struct spawn_
 void room_expect(struct room *room, const struct spawn_assign *assign)
 {
     struct err err;
-    if (!room->zygote)
-        return;
-    const struct view_spec spec = view_of(room->zygote, assign);
+    const struct view_spec spec = view_of(room, assign);
     if (views_make(room->spawner->views, &spec, &err) < 0)
         log_debug("room.expect", "room=%u error=\"%s\"", room->id, err.msg);
 }
@@ -98,9 +96,7 @@ void room_expect(struct room *room, const struct spawn_assign *assign)
 static int show_view(struct room *room, const struct spawn_assign *assign, int mounts, struct err *err)
 {
     const struct spawner *spawner = room->spawner;
-    if (!room->zygote)
-        return err_set(err, ERR_UNAVAILABLE, "its zygote is gone");
-    const struct view_spec spec = view_of(room->zygote, assign);
+    const struct view_spec spec = view_of(room, assign);
     return views_attach(spawner->views, &spec, mounts, spawner->own_mnt, err);
 }
 

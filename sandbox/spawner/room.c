@@ -23,6 +23,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/strutil.h"
 #include "sandbox/spawner/room_end.h"
 #include "sandbox/spawner/room_look.h"
 #include "sandbox/sandbox_init.h"
@@ -101,9 +102,16 @@ static void welcome(struct room *room)
 
 static void on_worker_exited(void *arg, int wait_status, uint64_t peak_bytes);
 
+void room_order_over(struct room *room)
+{
+    if (room->ordered)
+        room->zygote->owed--;
+    room->ordered = false;
+}
+
 void room_worker_born(struct room *room, pid_t pid)
 {
-    room->ordered = false;
+    room_order_over(room);
     if (room->worker.pid || pid <= 1 || (room->state != ROOM_ENTERING && room->state != ROOM_DYING))
         return; /* a zygote that says more than it was asked */
     spawner_adopt(room->spawner, &room->worker, pid);
@@ -116,7 +124,7 @@ void room_worker_born(struct room *room, pid_t pid)
 void room_worker_failed(struct room *room, const char *stage, int code)
 {
     struct err err = {.kind = ERR_UNAVAILABLE, .code = code};
-    room->ordered = false;
+    room_order_over(room);
     snprintf(err.msg, sizeof err.msg, "the worker could not be made");
     if (room->state == ROOM_ENTERING)
         room_fail(room, stage, &err);
@@ -132,11 +140,11 @@ void room_lose_zygote(struct room *room)
     room->order_waits = false;
     room_leave_spares(room);
     TAILQ_REMOVE(&zygote->rooms, room, zygote_link);
+    bool interrupted = room->ordered || room->state == ROOM_FURNISHING || (room->state == ROOM_ENTERING && !room->worker.pid);
+    room_order_over(room);
     room->zygote = NULL;
     if (!room->id && room->state != ROOM_DYING)
         room_take_down(room);
-    bool interrupted = room->ordered || room->state == ROOM_FURNISHING || (room->state == ROOM_ENTERING && !room->worker.pid);
-    room->ordered = false;
     if (interrupted && room->state != ROOM_DYING) {
         struct err err = {.kind = ERR_UNAVAILABLE, .code = EOWNERDEAD, .msg = "its zygote ended"};
         room_fail(room, "zygote", &err);
@@ -317,6 +325,8 @@ static struct room *room_new(struct zygote *zygote)
                           .zygote_pid = zygote->child.pid, .init = {.exited = on_init_exited},
                           .worker = {.exited = on_worker_exited}};
     room->init.arg = room->worker.arg = room;
+    str_copy(room->prefix, sizeof room->prefix, zygote->spec.prefix);
+    str_copy(room->var_runtime, sizeof room->var_runtime, zygote->spec.var_runtime);
     loop_timer_init(&room->timer, on_timer, room);
     TAILQ_INSERT_TAIL(&zygote->rooms, room, zygote_link);
     spawner_hold_zygote_slot(spawner, room->zygote_slot);
@@ -413,11 +423,13 @@ static void clear_further(struct room *room)
     if (!room->zygote) {
         err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
         room_fail(room, "reset", &err);
-    } else if (room->oom_kills && tmpdisk_is_memory(room->spawner->disks) && room_empty_tmp(room, &err) < 0) {
+    } else if (room->oom_kills > room->oom_kills_before && tmpdisk_is_memory(room->spawner->disks) && room_empty_tmp(room, &err) < 0) {
         room_fail(room, "tmp", &err); /* which may be what filled the memory */
     } else if (sandbox_run_attest_init(room, &err) < 0) {
         room_fail(room, "attest init", &err);
     } else {
+        room->oom_kills_before = room->oom_kills;
+        room->peak = 0; /* of those who are gone */
         invite(room);
     }
 }

@@ -22,10 +22,11 @@ struct room {
     uint32_t id; /* stoked's name for it; 0 while it is a spare */
     struct spawner *spawner;
     struct zygote *zygote;        /* NULL when it is gone */
+    char prefix[SPAWN_PATH_MAX], var_runtime[SPAWN_PATH_MAX]; /* of its zygote, which a blank may outlive */
     TAILQ_ENTRY(room) zygote_link; /* among its zygote's rooms */
     TAILQ_ENTRY(room) order_link;  /* among those waiting to be ordered, or among its zygote's spares */
     bool order_waits, is_spare;
-    bool ordered; /* the zygote works on it */
+    bool ordered; /* the zygote works on it, and counts it in owed */
     enum room_state state;
     struct loop_timer timer; /* deadline of the state; in CLEARING and DYING also the next look */
     int64_t began_us, give_up_us;
@@ -49,6 +50,7 @@ struct room {
     uint64_t memory_limit, peak;
     struct cgroup_limits limits;
     uint32_t oom_kills;            /* our own count: an OOM that we saw */
+    uint32_t oom_kills_before;     /* as of the last RESET */
     struct spawn_stats last;       /* as of the last look */
     UT_hash_handle hh;
 };
@@ -73,6 +75,8 @@ void room_kill(struct room *room);
 void room_worker_born(struct room *room, pid_t pid);
 void room_worker_failed(struct room *room, const char *stage, int code);
 void room_lose_zygote(struct room *room);
+/* What was ordered of the zygote for this room is done, or will not be. */
+void room_order_over(struct room *room);
 
 /* Gives it another, empty /tmp (assign.c); nobody is in the room but pid 1. */
 int room_empty_tmp(struct room *room, struct err *err) WARN_UNUSED;

@@ -44,7 +44,7 @@ void room_look(struct room *room)
     }
     if (room->spawner->lock)
         netlock_count(room->spawner->lock, room->group_id, &room->last.net_bytes, &room->last.net_packets);
-    if (room->oom_kills && room->memory_limit)
+    if (room->oom_kills > room->oom_kills_before && room->memory_limit)
         room->peak = room->memory_limit;
     room->last.oom_kills = room->oom_kills;
     room->last.peak_bytes = room->peak;
@@ -69,8 +69,10 @@ static void on_oom(void *arg, uint32_t events)
         room->oom_kills++;
     if (room->state != ROOM_LIVE && room->state != ROOM_BLANK)
         return;
-    if (sandbox_run_clear(room, &err) < 0)
+    if (sandbox_run_clear(room, &err) < 0) { /* who is left keeps the limits */
         log_warn("room.oom", "room=%u error=\"%s\"", room->id, err.msg);
+        return;
+    }
     room_limit(room, 0); /* giving back its memory is no work of the function's */
 }
 

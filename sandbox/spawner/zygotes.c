@@ -135,7 +135,7 @@ static void set_state(struct zygote *zygote, enum zygote_state state)
         loop_timer_cancel(zygote->spawner->loop, &zygote->deadline);
 }
 
-/* Rooms without a zygote go on, but cannot be reset; those that wait for it fail. */
+/* Rooms without a zygote go on, blanks too, but cannot be reset; those that wait for it fail. */
 static void orphan_rooms(struct zygote *zygote)
 {
     struct room *room;
@@ -196,13 +196,9 @@ static void on_exited(void *arg, int wait_status, uint64_t peak_bytes)
     forget(zygote);
 }
 
-static bool owes_workers(const struct zygote *zygote)
+static bool owes_answers(const struct zygote *zygote)
 {
-    const struct room *room;
-    TAILQ_FOREACH(room, &zygote->rooms, zygote_link)
-        if (room->ordered)
-            return true;
-    return false;
+    return zygote->owed > 0 || !TAILQ_EMPTY(&zygote->waiting);
 }
 
 /* It did not start, or it serves and has said nothing for long though orders lie before it: then all that come would wait. */
@@ -211,7 +207,7 @@ static void on_deadline(void *arg)
     struct zygote *zygote = arg;
     if (zygote->state != ZYGOTE_SERVING)
         fail(zygote, "timeout", ETIMEDOUT);
-    else if (owes_workers(zygote))
+    else if (owes_answers(zygote))
         fail(zygote, "unresponsive", ETIMEDOUT);
 }
 
@@ -321,7 +317,7 @@ void zygote_order_room(struct zygote *zygote, struct room *room)
         room_worker_failed(room, "zygote", EPIPE);
         return;
     }
-    if (!loop_timer_is_set(&zygote->deadline))
+    if (!owes_answers(zygote)) /* the deadline that is set, if any, is of a report that nobody waits for */
         expect_answer(zygote);
     if (TAILQ_EMPTY(&zygote->waiting) && sandbox_run_order(room, zygote->sock))
         return;
@@ -339,10 +335,10 @@ struct zygote *zygote_find(struct spawner *spawner, uint32_t id)
 
 bool zygotes_refill(struct spawner *spawner)
 {
-    for (struct zygote *zygote = spawner->zygotes; zygote; zygote = zygote->hh.next)
-        if (zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS)
-            return room_make_spare(zygote);
-    return false;
+    bool made = false;
+    for (struct zygote *zygote = spawner->zygotes; zygote && !made; zygote = zygote->hh.next)
+        made = zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS && room_make_spare(zygote);
+    return made;
 }
 
 void zygote_stop(struct zygote *zygote)

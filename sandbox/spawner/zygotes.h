@@ -30,6 +30,7 @@ struct zygote {
     struct room_list rooms;   /* all rooms it owns */
     struct room_list spares;  /* those without an id, oldest first */
     unsigned spare_count;
+    unsigned owed;            /* orders it has taken and not answered */
     UT_hash_handle hh;
 };
 

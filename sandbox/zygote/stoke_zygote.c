@@ -1,7 +1,7 @@
 /* stoke-zygote node|native INTERPRETER: the small parent of workers whose runtime is another program. A static binary, for
  * it runs where no library need be. Node's worker execs the interpreter at once, which boots and waits for GO itself; a custom
- * runtime's worker waits, starts the extensions it is told to, takes the environment from the START frame and execs the bootstrap. The protocol is on top
- * of zygote.h. */
+ * runtime's worker waits, starts the extensions it is told to, takes the environment from the START frame and execs the
+ * bootstrap. The protocol is on top of zygote.h. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -131,6 +131,20 @@ def test_zygote_that_hangs(make_stoke):
     assert zygotes[0] not in processes() and "unresponsive" in stoke.log()
 
 
+def test_blanks_outlive_their_zygote(make_stoke):
+    """Cold starts between the end of a zygote and the next one's begin get the blanks that it left."""
+    stoke = make_stoke(config={"pool.blanks_min": 4, "pool.blanks_max": 4})
+    for i in range(6):
+        stoke.create(f"f{i}", "python3.11", "app.handler", {"app.py": CODE})
+    until(lambda: health(stoke)["pool"]["blanks"] == 4, what="blanks")
+    pythons = [pid for pid, name in descendants(stoke.process.pid) if name.startswith("python")]
+    zygote = min(pythons, key=lambda pid: int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]))
+    os.kill(zygote, signal.SIGKILL)
+    answers = [stoke.invoke(f"f{i}", {"n": i}) for i in range(6)]
+    assert [a[2] for a in answers] == [str(i).encode() for i in range(6)], answers
+    assert "zygote.down" in stoke.log()
+
+
 # ---- kill -9
 
 @pytest.mark.parametrize("victim", ["spawner", "monitor", "stoked"])

@@ -243,13 +243,17 @@ static void test_rooms_refusals(void)
 
 static void test_rooms_end_with_pid1(void)
 {
-    struct room_fds room;
+    struct room_fds room, blank;
     struct rooms_message m;
     char answer[8];
     CU_ASSERT_FATAL(make_and_assign(9, &room));
-    CU_ASSERT_FATAL(rooms_make(&rooms, 10, zygote, &(struct room_fds){0}));
+    CU_ASSERT_FATAL(rooms_make(&rooms, 10, zygote, &blank));
     rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ZYGOTE_STOP, .room_id = zygote});
     CU_ASSERT_STRING_EQUAL(ask(&room, "cpus"), "1"); /* rooms outlive their zygote, */
+    struct spawn_msg assign = rooms_assign_msg(&rooms, 10, 10);
+    CU_ASSERT_FATAL(rooms_assign(&rooms, &blank, &assign, "you")); /* those without a function too, */
+    CU_ASSERT_STRING_EQUAL(ask(&blank, "cpus"), "1");
+    CU_ASSERT(rooms_kill(&rooms, &blank));
     rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_ROOM_RESET, .room_id = 9});
     CU_ASSERT_FATAL(rooms_wait(&rooms, 9, SPAWN_ROOM_FAILED, &m)); /* but cannot be reset without it */
     CU_ASSERT(rooms_kill(&rooms, &room));
