@@ -14,6 +14,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 
+#define NAMES_MAX 256 /* in the extensions directories of all layers; ten may run */
+
 struct names {
     char **items;
     size_t count;
@@ -43,14 +45,17 @@ static void names_free(struct names *names)
 }
 
 /* Names that no later layer has: files to found, directories only hide what is below. */
-static void read_directory(DIR *dir, struct names *found, struct names *hidden)
+static int read_directory(DIR *dir, struct names *found, struct names *hidden, struct err *err)
 {
     struct dirent *entry;
     while ((entry = readdir(dir)) != NULL) {
+        if (found->count + hidden->count >= NAMES_MAX)
+            return err_set(err, ERR_LIMIT, "more than %d names in the extensions directories of its layers", NAMES_MAX);
         if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, "..") || has(found, entry->d_name) || has(hidden, entry->d_name))
             continue;
         add(entry->d_type == DT_DIR ? hidden : found, entry->d_name);
     }
+    return 0;
 }
 
 /* 1: nothing of the layers below shows. */
@@ -71,9 +76,9 @@ static int read_layer(struct store *store, const char *sha256, struct names *fou
         fd_closep(&fd);
         return r;
     }
-    read_directory(dir, found, hidden);
+    r = read_directory(dir, found, hidden, err);
     closedir(dir);
-    return 0;
+    return r;
 }
 
 static int by_name(const void *a, const void *b)

@@ -3,7 +3,7 @@
  * deflate. Two readers that see two different archives in the same bytes is how hostile archives work; here they cannot.
  * APPNOTE.TXT 6.3.10 is the format. Any thread.
  *
- *     zip_directory_read(zip, len, STORE_ENTRIES_MAX, &dir, &err);
+ *     zip_directory_read(zip, len, TREE_NODES_MAX, &dir, &err);
  *     for (size_t i = 0; i < dir->count; i++) ... dir->entries[i]    // in the order of their place in the archive
  *     zip_directory_free(dir);
  */

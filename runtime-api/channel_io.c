@@ -90,7 +90,10 @@ static bool on_exec_failed(struct session *session, const struct channel_frame *
     if (session->runtime.state != RUNTIME_STARTED || !channel_fields(frame, fields, 3) ||
         !str_to_i64(fields[0], 0, 4095, &code) || !runtime_step(&session->runtime, RUNTIME_FAIL_INIT))
         return session_break(session, "EXEC_FAILED in the wrong place");
-    const struct session_exec_failure failure = {.code = (int)code, .path = fields[1], .machine = fields[2]};
+    char path[320], machine[64]; /* they end in lines of the platform's: no line breaks */
+    error_report_print(fields[1], strlen(fields[1]), path, sizeof path);
+    error_report_print(fields[2], strlen(fields[2]), machine, sizeof machine);
+    const struct session_exec_failure failure = {.code = (int)code, .path = path, .machine = machine};
     return session_tell_exec_failed(session, &failure);
 }
 

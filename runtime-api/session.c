@@ -9,6 +9,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
+#include "runtime-api/error_report.h"
 #include "runtime-api/channel_io.h"
 #include "runtime-api/http/extensions.h"
 #include "runtime-api/http/http_conn.h"
@@ -145,8 +146,11 @@ int session_expect_extension(struct session *session, const char *name, struct e
 {
     if (session->extension_count >= LIMIT_EXTENSIONS)
         return err_set(err, ERR_LIMIT, "more than %d extensions", LIMIT_EXTENSIONS);
-    if (strlen(name) >= LIMIT_EXTENSION_NAME_BYTES)
-        return err_set(err, ERR_TOO_LARGE, "an extension's name of more than %d bytes", LIMIT_EXTENSION_NAME_BYTES - 1);
+    char printable[LIMIT_EXTENSION_NAME_BYTES];
+    error_report_print(name, strlen(name), printable, sizeof printable);
+    if (!str_eq(name, printable)) /* it could not say its name in a header */
+        return err_set(err, ERR_INVALID, "an extension's name is longer than %d bytes or not printable ASCII",
+                       LIMIT_EXTENSION_NAME_BYTES - 1);
     for (size_t i = 0; i < session->extension_count; i++)
         if (str_eq(session->extensions[i].name, name))
             return err_set(err, ERR_EXISTS, "two extensions named %s", name);

@@ -55,7 +55,7 @@ struct session_error {
     const char *xray_cause; /* a JSON object of at most 64 KiB, or NULL */
 };
 
-/* A bootstrap that could not be executed. All borrowed for the call. */
+/* A bootstrap that could not be executed. All borrowed for the call; the texts are the worker's own, printable ASCII, cut. */
 struct session_exec_failure {
     int code; /* errno */
     const char *path;
@@ -99,7 +99,9 @@ void session_read_log(struct session *session, bool on);
 /* Whether the runtime and all extensions wait for an event. */
 bool session_is_idle(const struct session *session);
 
-/* Extensions. External ones are named here, before session_start, by file name: the worker starts /opt/extensions/NAME. ERR_LIMIT past 10, ERR_EXISTS for a name given twice. Those that register from inside the runtime need no call. */
+/* Extensions. External ones are named here, before session_start, by file name: the worker starts /opt/extensions/NAME.
+ * ERR_LIMIT past 10, ERR_INVALID for a name that no header can carry, ERR_EXISTS for one given twice. Those that register
+ * from inside the runtime need no call. */
 int session_expect_extension(struct session *session, const char *name, struct err *err) WARN_UNUSED;
 size_t session_extension_count(const struct session *session); /* registered ones, internal ones too */
 /* Whether any subscribed to SHUTDOWN. */

@@ -8,6 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
+#include "lib/json/json.h"
 
 void finish_status(struct invocation *inv, const char *status, const char *error_type)
 {
@@ -54,12 +55,13 @@ void finish_answer(struct invocation *inv, enum invoke_outcome outcome, const ch
 
 void finish_error(struct invocation *inv, const char *type, const char *message)
 {
-    /* Both are ours: no character in them needs an escape but what strerror might bring, and that is plain text. */
-    CLEANUP(freep) char *body =
-        message ? str_format("{\"errorType\":\"%s\",\"errorMessage\":\"RequestId: %s Error: %s\"}", type, inv->request_id, message)
-                : str_format("{\"errorType\":\"%s\",\"errorMessage\":\"Response payload size exceeded maximum allowed payload "
-                             "size (%d bytes).\"}",
-                             type, INVOKE_RESPONSE_BYTES_MAX);
+    CLEANUP(freep) char *text =
+        message ? str_format("RequestId: %s Error: %s", inv->request_id, message)
+                : str_format("Response payload size exceeded maximum allowed payload size (%d bytes).", INVOKE_RESPONSE_BYTES_MAX);
+    CLEANUP(json_freep) cJSON *answer = cJSON_CreateObject();
+    cJSON_AddStringToObject(answer, "errorType", type);
+    cJSON_AddStringToObject(answer, "errorMessage", text);
+    CLEANUP(freep) char *body = json_print(answer);
     finish_answer(inv, INVOKE_FUNCTION_ERROR, body, strlen(body));
 }
 

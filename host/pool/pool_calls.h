@@ -28,6 +28,10 @@ int worker_send(struct worker *worker, struct spawn_msg *msg, struct err *err) W
 
 /* ---- worker_session.c ---- */
 extern const struct session_events worker_session_events;
+/* Sends START with worker->env; where the version's extensions cannot run, notes that instead: no START, and the visit hears of it
+ * from worker_tell_refusal() once the room has the function. */
+int worker_start_session(struct worker *worker, struct err *err) WARN_UNUSED;
+void worker_tell_refusal(struct worker *worker);
 void worker_saw_exit(struct worker *worker, int wait_status, const struct spawn_stats *stats);
 void worker_on_exit_timer(void *arg);
 void worker_on_log_timer(void *arg);
@@ -53,6 +57,7 @@ void zygotes_free(struct pool *pool);
 /* ---- versions.c ---- */
 struct version *versions_get(struct pool *pool, struct function_version *about);
 /* Names the version's external extensions to a session that is about to start. */
+/* ERR_LIMIT, ERR_INVALID: it has extensions that cannot run; the message needs no escape in JSON. */
 int version_expect_extensions(struct version *version, struct session *session, struct err *err) WARN_UNUSED;
 void version_put(struct version *version); /* drops it if nothing uses it */
 /* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */

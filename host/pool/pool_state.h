@@ -71,13 +71,13 @@ struct worker {
     int64_t init_us;
     bool booted, was_reset, answered;
     bool restarting; /* a reset whose visit waits */
-    bool provisioned;
-    bool surplus; /* was provisioned: ends with its visit */
+    const char *refused; /* the error type that its init ends with, unstarted; or NULL. refusal says why */
+    bool provisioned, surplus; /* surplus: was provisioned, ends with its visit */
+    char refusal[160];
     uint32_t kill_tries;
 
     struct loop_timer exit_timer;
     struct worker_exit exit;
-
     struct spawn_stats stats;
     uint64_t peak_bytes, charge_bytes; /* charge: what the budget counts for it */
     uint32_t oom_seen;                 /* oom_kills of earlier lives of its runtime */

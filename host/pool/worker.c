@@ -275,15 +275,10 @@ int worker_assign(struct worker *worker, struct version *version, struct err *er
     int rc = worker->version ? 0 : dress(worker, version, err);
     struct spawn_msg msg = {.op = SPAWN_ROOM_ASSIGN};
     fill_assign(pool, version->about, &msg.assign);
-    size_t count = 0;
-    while (rc == 0 && worker->env[count])
-        count++;
     if (rc == 0)
         rc = worker_send(worker, &msg, err);
-    if (rc == 0)
-        rc = version_expect_extensions(version, worker->session, err);
     if (rc == 0) /* acted on after GO only, so it travels beside the assignment */
-        rc = session_start(worker->session, (const char *const *)worker->env, count, err);
+        rc = worker_start_session(worker, err);
     if (rc < 0) {
         worker_kill(worker);
         return rc;
@@ -307,8 +302,10 @@ static bool boots(const struct worker *worker)
 
 static int take_session(struct worker *worker, int *fds, size_t nfds, struct err *err)
 {
-    if (worker->state == WORKER_RESETTING && nfds == 2)
+    if (worker->state == WORKER_RESETTING && nfds == 2) {
+        worker->peak_bytes = 0; /* of those who are gone */
         return session_renew(worker->session, fd_steal(&fds[SPAWN_FD_CHANNEL]), fd_steal(&fds[SPAWN_FD_LOG]), err);
+    }
     if (worker->state == WORKER_MAKING && nfds == SPAWN_FD_COUNT) {
         worker->endpoint_fd = fd_steal(&fds[SPAWN_FD_ENDPOINT]);
         struct session_fds session_fds = {.channel = fd_steal(&fds[SPAWN_FD_CHANNEL]),
@@ -382,6 +379,7 @@ void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds
             worker->init_us = msg->assigned.go_us;
         if (worker->state == WORKER_ASSIGNING)
             worker_set_state(worker, WORKER_INIT);
+        worker_tell_refusal(worker);
         break;
     case SPAWN_ROOM_FROZEN:
     case SPAWN_ROOM_STATS:

@@ -4,6 +4,7 @@
 #include "host/telemetry/log_stream.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/strutil.h"
 
 #define INIT_CPU_MILLI 1000
 
@@ -44,6 +45,25 @@ static void on_ready(void *arg)
     pool_refill_soon(pool);
 }
 
+int worker_start_session(struct worker *worker, struct err *err)
+{
+    size_t count = 0;
+    while (worker->env[count])
+        count++;
+    worker->refused = NULL;
+    int rc = version_expect_extensions(worker->version, worker->session, err);
+    if (rc == 0)
+        return session_start(worker->session, (const char *const *)worker->env, count, err);
+    if (err->kind == ERR_LIMIT)
+        worker->refused = "Extension.TooManyExtensions";
+    else if (err->kind == ERR_INVALID)
+        worker->refused = "Extension.InvalidExtensionName";
+    else
+        return rc;
+    str_copy(worker->refusal, sizeof worker->refusal, err->msg);
+    return 0;
+}
+
 static bool starts(struct worker *worker)
 {
     if (worker->state == WORKER_ASSIGNING)
@@ -60,6 +80,15 @@ static void on_init_error(void *arg, const struct session_error *error)
         worker->events->init_error(worker->events_arg, error);
     else
         worker_retire(worker);
+}
+
+void worker_tell_refusal(struct worker *worker)
+{
+    if (!worker->refused)
+        return;
+    CLEANUP(freep) char *body = str_format("{\"errorType\":\"%s\",\"errorMessage\":\"%s\"}", worker->refused, worker->refusal);
+    log_info("worker.refused", "function=%s why=\"%s\"", worker->version->about->name, worker->refusal);
+    on_init_error(worker, &(struct session_error){.type = worker->refused, .body = body, .body_len = strlen(body)});
 }
 
 static void on_exec_failed(void *arg, const struct session_exec_failure *failure)

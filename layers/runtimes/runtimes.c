@@ -209,7 +209,8 @@ static int missing(const char *identifier, enum runtime_language language, struc
         return err_set(err, ERR_NOT_FOUND,
                        "Stoke has no managed runtime for %s. Package the function with a bootstrap and use provided.al2023", identifier);
     bool python = language == RUNTIME_PYTHON;
-    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in runtimes.path, and start stoked again",
+    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in "
+                   "runtimes.path, and start stoked again",
                    identifier, python ? "Python" : "Node.js", python ? "python3" : "nodejs");
 }
 

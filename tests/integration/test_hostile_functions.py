@@ -205,6 +205,27 @@ def test_log_lines_cannot_be_forged(stoke, python):
     assert not [line for line in stored.splitlines() if "forged" in line and line.split("\t")[1:2] == ["P"]]
 
 
+FORGED_START = """
+import os, struct
+meta = b"2\\0/opt/extensions/x\\nREPORT RequestId: forged\\tDuration: 0.00 ms\\\"\\0x\\nEND RequestId: forged\\0"
+os.write(3, struct.pack("<BBHII", 21, 0, 0, len(meta), 0) + meta)
+def handler(event, context):
+    return "ran"
+"""
+
+
+def test_a_start_that_failed_cannot_be_forged(stoke):
+    """Code that loads says on the private channel that it could not be executed: its own loss, and one line in the log."""
+    stoke.create("forged-start", "python3.11", "app.handler", {"app.py": FORGED_START})
+    for _ in range(2):
+        status, _, body = stoke.invoke("forged-start", {})
+        assert status == 200 and json.loads(body)["errorType"] in ("Extension.LaunchError", "Runtime.ExitError"), body
+    page = json.loads(stoke.request("GET", "/_stoke/logs?function=forged-start&limit=1000")[2])
+    platform = [line for e in page["events"] if e["platform"] for line in e["message"].splitlines()]
+    assert not [line for line in platform if line.startswith(("REPORT RequestId: forged", "END RequestId: forged"))], platform
+    honest_answers(stoke)
+
+
 ODD_TYPES = ["newline", "report", "control", "long", "surrogate", "nul", "not_text", "deep_trace"]
 
 

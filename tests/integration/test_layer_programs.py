@@ -101,3 +101,29 @@ def test_wrapper_in_a_layer(stoke, client, name, runtime):
                                                Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrap"}}), "Runtime": runtime})
     client.get_waiter("function_active_v2").wait(FunctionName=name)
     assert invoke(client, name).startswith(runtime[:4])
+
+
+@pytest.mark.parametrize("names,code", [
+    ([f"e{i:02}" for i in range(11)], "Extension.TooManyExtensions"),
+    ([f"e{i:04}" for i in range(3000)], "Extension.TooManyExtensions"),
+    (["named-\N{SNOWMAN}"], "Extension.InvalidExtensionName"),
+    (["n" * 200], "Extension.InvalidExtensionName"),
+])
+def test_extensions_that_cannot_be_started(stoke, client, name, names, code):
+    """An error of the function's init, twice the same, not of the service; and nobody else waits for the reading."""
+    publish(client, name, {f"extensions/{each}": (EXTENSION, 0o755) for each in names})
+    client.create_function(**stoke.function(name, Layers=[arn(name, 1)]))
+    client.get_waiter("function_active_v2").wait(FunctionName=name)
+    for _ in range(2):
+        answer = client.invoke(FunctionName=name)
+        error = json.loads(answer["Payload"].read())
+        assert answer["FunctionError"] == "Unhandled" and error["errorType"] == code, error
+    assert any(code in line for line in logs(stoke, name))
+
+
+def test_a_name_that_needs_an_escape(stoke, client, name):
+    publish(client, name, {'extensions/say "hi"': "no program"})
+    client.create_function(**stoke.function(name, Layers=[arn(name, 1)]))
+    error = json.loads(client.invoke(FunctionName=name)["Payload"].read())
+    assert error["errorType"] == "Extension.LaunchError", error
+    assert 'fork/exec /opt/extensions/say "hi": permission denied' in error["errorMessage"]
