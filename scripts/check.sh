@@ -17,7 +17,11 @@ stage() { # NAME FUNCTION: runs it, prints how it went; the log's tail when it f
     printf '%-34s' "$name"
     "$2" >"$log" 2>&1
     local status=$?
-    if [ $status = 0 ] || [ $status = 77 ]; then # 77: it said SKIP
+    if [ $status = 77 ] && ! grep -q '^SKIP ' "$log"; then
+        echo "exit status 77 without a line that says what was skipped" >>"$log"
+        status=1
+    fi
+    if [ $status = 0 ] || [ $status = 77 ]; then
         echo "ok      $((SECONDS - started)) s"
         passed=$((passed + 1))
     else
