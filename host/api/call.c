@@ -125,6 +125,30 @@ bool call_function_name(struct api_call *call, struct function_name *ret_name)
     return true;
 }
 
+bool call_whole_name(struct api_call *call, struct function_name *ret_name)
+{
+    if (!call_function_name(call, ret_name))
+        return false;
+    if (*ret_name->qualifier == '\0')
+        return true;
+    call_fail(call, "InvalidParameterValueException",
+              "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please "
+              "specify either a function name or an unqualified function ARN.");
+    return false;
+}
+
+bool call_latest_name(struct api_call *call, struct function_name *ret_name)
+{
+    if (!call_function_name(call, ret_name))
+        return false;
+    if (*ret_name->qualifier == '\0' || str_eq(ret_name->qualifier, "$LATEST"))
+        return true;
+    call_fail(call, "InvalidParameterValueException",
+              "Current operation does not support versions other than $LATEST. Please set the version to $LATEST or do not set a "
+              "version in your request.");
+    return false;
+}
+
 static void run_again(void *arg)
 {
     struct api_call *call = arg;

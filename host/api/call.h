@@ -61,7 +61,11 @@ int errors_status(const char *code);
 
 /* The call's FunctionName and Qualifier. False: the call has failed already. */
 bool call_function_name(struct api_call *call, struct function_name *ret_name);
-/* The same, and the function itself. */
+/* The same of what is about a function as a whole: a qualifier is refused. */
+bool call_whole_name(struct api_call *call, struct function_name *ret_name);
+/* The same of what makes or changes $LATEST: any other qualifier is refused. */
+bool call_latest_name(struct api_call *call, struct function_name *ret_name);
+/* call_function_name(), and the function itself. */
 bool call_function(struct api_call *call, struct function_name *ret_name, struct function_record **ret_record);
 
 /* Takes the call away from its handler while the function is being written; the handler then runs again, from its beginning. */

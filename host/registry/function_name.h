@@ -12,9 +12,9 @@
 
 #include "lib/base/err.h"
 
-#define FUNCTION_NAME_MAX 140 /* NamespacedFunctionName's bound; a new function's name has at most 64 */
+#define FUNCTION_NAME_MAX 256 /* NamespacedFunctionName's bound; a new function's name has at most 64 */
 #define FUNCTION_QUALIFIER_MAX 128
-#define FUNCTION_ARN_BYTES 400
+#define FUNCTION_ARN_BYTES 512
 
 struct function_name {
     char account[13], region[32];

@@ -94,7 +94,7 @@ struct function_facts {
     const char *tags;                                                         /* JSON object or NULL */
     int64_t reserved;                                                         /* concurrency; CONCURRENCY_UNRESERVED: none */
 };
-/* qualifier: NULL or empty for $LATEST. ERR_NOT_FOUND in AWS's words. */
+/* qualifier: NULL or empty for $LATEST; of an alias the version it points to. ERR_NOT_FOUND in AWS's words. */
 int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts,
                       struct err *err) WARN_UNUSED;
 /* Versions of a function: 0 is $LATEST, then the published ones, oldest first. */

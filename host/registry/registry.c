@@ -230,6 +230,9 @@ int registry_describe(struct function_record *record, const char *qualifier, str
                       struct err *err)
 {
     struct version_row *row = record_row(record, qualifier);
+    const struct alias_route *alias = row == NULL ? record_alias(record, qualifier) : NULL;
+    if (alias != NULL)
+        row = alias->latest ? record->latest : record_published(record, alias->version);
     if (row == NULL) {
         char arn[ARN_FUNCTION_BYTES];
         arn_function_format(record->region, record->account, record->name, qualifier, arn);

@@ -9,9 +9,9 @@
 
 #include "lib/base/err.h"
 
-#define ARN_NAME_BYTES 141      /* 140 characters, and a NUL; a plain name has at most 64 */
+#define ARN_NAME_BYTES 257      /* the longest the models let through, and a NUL; a new function's name has at most 64 */
 #define ARN_QUALIFIER_BYTES 129 /* alias or version */
-#define ARN_FUNCTION_BYTES 400  /* of a whole ARN */
+#define ARN_FUNCTION_BYTES 512  /* of a whole ARN */
 
 struct arn_function { /* what the text did not say is "" */
     char region[32];

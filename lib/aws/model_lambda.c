@@ -1746,7 +1746,7 @@ static const struct aws_shape S[614] = {
     {.name = "EnvironmentVariableValue", .type = AWS_STRING, .flags = AWS_SENSITIVE},
     {.name = "EnvironmentVariables", .type = AWS_MAP, .members = M + 295, .member_count = 2, .flags = AWS_SENSITIVE},
     {.name = "EphemeralStorage", .type = AWS_STRUCTURE, .members = M + 297, .member_count = 1},
-    {.name = "EphemeralStorageSize", .type = AWS_INTEGER, .has_min = true, .min = 512, .has_max = true, .max = 32768},
+    {.name = "EphemeralStorageSize", .type = AWS_INTEGER, .has_min = true, .min = 512, .has_max = true, .max = 10240},
     {.name = "ErrorData", .type = AWS_STRING, .flags = AWS_SENSITIVE},
     {.name = "ErrorMessage", .type = AWS_STRING, .flags = AWS_SENSITIVE},
     {.name = "ErrorObject", .type = AWS_STRUCTURE, .members = M + 298, .member_count = 4},

@@ -148,8 +148,8 @@ void create_alias(struct api_call *call)
     struct function_name name;
     struct function_record *record;
     char arn[FUNCTION_ARN_BYTES];
-    if (!call_function_to_write(call, create_alias, &name, &record) || !has_version(call, record, &name, version) ||
-        !check_routing(call, record, &name, version, routing))
+    if (!call_whole_name(call, &name) || !call_function_to_write(call, create_alias, &name, &record) ||
+        !has_version(call, record, &name, version) || !check_routing(call, record, &name, version, routing))
         return;
     if (registry_setting(record, SETTING_ALIAS, alias_name(call)) != NULL) {
         function_name_arn(&name, alias_name(call), arn);
@@ -170,7 +170,7 @@ void update_alias(struct api_call *call)
     struct function_name name;
     struct function_record *record;
     char arn[FUNCTION_ARN_BYTES];
-    if (!call_function_to_write(call, update_alias, &name, &record))
+    if (!call_whole_name(call, &name) || !call_function_to_write(call, update_alias, &name, &record))
         return;
     CLEANUP(json_freep) cJSON *alias = parse_alias(registry_setting(record, SETTING_ALIAS, alias_name(call)));
     if (alias == NULL) {
@@ -200,7 +200,7 @@ void delete_alias(struct api_call *call)
 {
     struct function_name name;
     struct function_record *record;
-    if (!call_function_to_write(call, delete_alias, &name, &record))
+    if (!call_whole_name(call, &name) || !call_function_to_write(call, delete_alias, &name, &record))
         return;
     if (registry_setting(record, SETTING_ALIAS, alias_name(call)) == NULL)
         call_reply(call, NULL);

@@ -52,7 +52,7 @@ static void created(void *arg, struct function_record *record, const struct err 
              facts.name, facts.code_sha256, call->aws.request_id);
     if (*facts.match->note != '\0')
         log_warn("function.runtime", "function=%s note=\"%s\"", facts.name, facts.match->note);
-    call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+    call_reply(call, function_output(&facts, NULL, OUTPUT_WHOLE));
 }
 
 static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
@@ -118,7 +118,7 @@ void create_function(struct api_call *call)
     struct function_record *record;
     struct err err;
     const cJSON *tags = json_get(call->aws.input, "Tags");
-    if (!check_code_signing(call) || !code_request_fits(call) || !call_function_name(call, &name) || !tags_check(call, tags))
+    if (!check_code_signing(call) || !code_request_fits(call) || !call_latest_name(call, &name) || !tags_check(call, tags))
         return;
     cJSON *config = function_config_new(call, &name);
     if (config == NULL)

@@ -13,7 +13,8 @@ bool function_config_refuse(struct api_call *call, const cJSON *input);
 
 /* ---- read.c: what AWS answers ---- */
 enum function_output { OUTPUT_WHOLE, OUTPUT_LISTED };
-cJSON *function_output(const struct function_facts *facts, bool qualified, enum function_output kind);
+/* qualifier: what the ARN ends in, a version or an alias; NULL or empty: the function's own. */
+cJSON *function_output(const struct function_facts *facts, const char *qualifier, enum function_output kind);
 /* Lambda's form of a digest. */
 void function_sha256(const char *hex, char out[SHA256_BASE64_BYTES]);
 

@@ -54,7 +54,7 @@ static void add_runtime_version(cJSON *object, const struct function_facts *fact
     cJSON_AddStringToObject(cJSON_AddObjectToObject(object, "RuntimeVersionConfig"), "RuntimeVersionArn", arn);
 }
 
-cJSON *function_output(const struct function_facts *facts, bool qualified, enum function_output kind)
+cJSON *function_output(const struct function_facts *facts, const char *qualifier, enum function_output kind)
 {
     cJSON *out = NULL;
     struct err err;
@@ -70,7 +70,7 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
     (void)str_copy(name.account, sizeof(name.account), facts->account);
     (void)str_copy(name.region, sizeof(name.region), facts->region);
     (void)str_copy(name.name, sizeof(name.name), facts->name);
-    function_name_arn(&name, qualified ? facts->version : NULL, arn);
+    function_name_arn(&name, qualifier, arn);
     clock_iso_lambda(facts->modified_ms, modified);
     add_text(out, "FunctionName", facts->name);
     add_text(out, "FunctionArn", arn);
@@ -93,7 +93,7 @@ cJSON *function_output(const struct function_facts *facts, bool qualified, enum 
     return out;
 }
 
-/* The version that FunctionName and Qualifier mean. */
+/* The version that FunctionName and Qualifier mean; of an alias the one it points to, whatever its weights. */
 static bool wanted(struct api_call *call, struct function_name *name, struct function_facts *facts)
 {
     struct function_record *record;
@@ -112,7 +112,7 @@ void get_function_configuration(struct api_call *call)
     struct function_name name;
     struct function_facts facts;
     if (wanted(call, &name, &facts))
-        call_reply(call, function_output(&facts, *name.qualifier != '\0', OUTPUT_WHOLE));
+        call_reply(call, function_output(&facts, name.qualifier, OUTPUT_WHOLE));
 }
 
 void get_function(struct api_call *call)
@@ -126,7 +126,7 @@ void get_function(struct api_call *call)
     CLEANUP(freep) char *location = code_location(call->api, http_req_header(call->http, "host"), facts.code_sha256);
     cJSON_AddStringToObject(code, "RepositoryType", "S3");
     cJSON_AddStringToObject(code, "Location", location);
-    cJSON_AddItemToObject(out, "Configuration", function_output(&facts, *name.qualifier != '\0', OUTPUT_WHOLE));
+    cJSON_AddItemToObject(out, "Configuration", function_output(&facts, name.qualifier, OUTPUT_WHOLE));
     if (facts.reserved != CONCURRENCY_UNRESERVED)
         cJSON_AddNumberToObject(cJSON_AddObjectToObject(out, "Concurrency"), "ReservedConcurrentExecutions", (double)facts.reserved);
     if (facts.tags != NULL && json_parse(facts.tags, strlen(facts.tags), &tags, &err) == 0)
@@ -145,7 +145,7 @@ static bool add_versions(cJSON *list, const struct page *page, struct function_r
         if (page_is_full(page, list))
             return false;
         registry_describe_at(record, *index, &facts);
-        cJSON_AddItemToArray(list, function_output(&facts, all, OUTPUT_LISTED));
+        cJSON_AddItemToArray(list, function_output(&facts, all ? facts.version : NULL, OUTPUT_LISTED));
     }
     return true;
 }

@@ -44,7 +44,7 @@ static void updated(void *arg, struct function_record *record, const struct err 
     }
     log_info("function.updated", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
              facts.name, facts.code_sha256, call->aws.request_id);
-    call_reply(call, function_output(&facts, publish, OUTPUT_WHOLE));
+    call_reply(call, function_output(&facts, publish ? facts.version : NULL, OUTPUT_WHOLE));
 }
 
 /* The function and what it is now; refuses a RevisionId that is not the latest. False: the call has failed. */
@@ -52,7 +52,7 @@ static bool find_latest(struct api_call *call, struct function_name *name, struc
                         struct function_facts *facts)
 {
     struct err err;
-    if (!call_function(call, name, record))
+    if (!call_latest_name(call, name) || !call_function(call, name, record))
         return false;
     if (registry_describe(*record, NULL, facts, &err) < 0) {
         call_fail_err(call, &err);
@@ -105,7 +105,7 @@ static void answer_dry_run(struct update *update, const struct store_archive *ar
     } else {
         facts.code_sha256 = archive->sha256_hex;
         facts.code_size = archive->size_bytes;
-        call_reply(call, function_output(&facts, false, OUTPUT_WHOLE));
+        call_reply(call, function_output(&facts, NULL, OUTPUT_WHOLE));
     }
     update_free(update);
 }

@@ -18,7 +18,7 @@ static void published(void *arg, struct function_record *record, const struct er
     registry_describe_at(record, registry_version_count(record) - 1, &facts);
     log_info("function.published", "account=%s region=%s function=%s version=%s request_id=%s", facts.account, facts.region,
              facts.name, facts.version, call->aws.request_id);
-    call_reply(call, function_output(&facts, true, OUTPUT_WHOLE));
+    call_reply(call, function_output(&facts, facts.version, OUTPUT_WHOLE));
 }
 
 /* Somebody else may have deployed since the caller looked. */
@@ -43,7 +43,7 @@ void publish_version(struct api_call *call)
     struct function_record *record;
     struct function_facts latest;
     struct err err;
-    if (!call_function(call, &name, &record))
+    if (!call_latest_name(call, &name) || !call_function(call, &name, &record) || !function_config_refuse(call, call->aws.input))
         return;
     if (registry_describe(record, NULL, &latest, &err) < 0) {
         call_fail_err(call, &err);

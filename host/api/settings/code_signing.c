@@ -254,7 +254,7 @@ void put_function_code_signing_config(struct api_call *call)
     struct function_name name;
     struct function_record *record;
     struct resource_shelf *shelf = code_signing_shelf(call);
-    if (!call_function_name(call, &name) || (shelf != NULL && call_waits_shelf(call, shelf, put_function_code_signing_config)))
+    if (!call_whole_name(call, &name) || (shelf != NULL && call_waits_shelf(call, shelf, put_function_code_signing_config)))
         return;
     if (!code_signing_exists(call, arn)) {
         code_signing_missing(call, arn);
@@ -288,6 +288,6 @@ void delete_function_code_signing_config(struct api_call *call)
 {
     struct function_name name;
     struct function_record *record;
-    if (call_function_to_write(call, delete_function_code_signing_config, &name, &record))
+    if (call_whole_name(call, &name) && call_function_to_write(call, delete_function_code_signing_config, &name, &record))
         setting_put(call, record, SETTING_CODE_SIGNING, "", NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/aws/arn.h"
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
 
@@ -51,8 +52,9 @@ static int check(const struct aws_member *member, const cJSON *value, struct aws
             error, CODE,
             "'%s' value failed to satisfy constraint: Member must have value less than or equal to %.15g",
             member->name, shape->late_max);
-    if (cJSON_IsString(value) && !strchr(value->valuestring, ':') &&
-        (double)strlen(value->valuestring) > shape->late_max)
+    struct arn_function function;
+    if (cJSON_IsString(value) && arn_function_parse(value->valuestring, &function, NULL) == 0 &&
+        (double)strlen(function.name) > shape->late_max)
         return aws_error_set(
             error, CODE,
             "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must have "

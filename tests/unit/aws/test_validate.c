@@ -156,6 +156,13 @@ static void test_validate_late(void)
                                    "to 64",
                                name);
     refused(text, "InvalidParameterValueException", message);
+    CLEANUP(freep)
+    char *by_arn = str_format("POST " FUNCTIONS "\n\n{\"FunctionName\":\"function:%s:1\"," ROLE ",\"Code\":{}}", name);
+    CLEANUP(freep)
+    char *arn_message = str_format(ONE "Value 'function:%s:1' at 'functionName' failed to satisfy constraint: Member "
+                                       "must have length less than or equal to 64",
+                                   name);
+    refused(by_arn, "InvalidParameterValueException", arn_message);
     refused(CREATE(",\"MemorySize\":10241"), "InvalidParameterValueException",
             "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to "
             "10240");
