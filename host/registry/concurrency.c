@@ -12,7 +12,7 @@
 
 struct account_concurrency {
     UT_hash_handle hh;
-    uint64_t claimed;
+    uint64_t claimed, promised;
     char key[48]; /* "ACCOUNT REGION" */
 };
 
@@ -69,6 +69,25 @@ void record_set_provisioned(struct function_record *record, uint64_t sum)
     set_claim(record, record->reserved, sum);
 }
 
+void registry_promise(struct function_record *record, uint64_t claim)
+{
+    assert(!record->writing && record->promised == 0);
+    if (claim <= claim_of(record))
+        return;
+    record->promised = claim - claim_of(record);
+    find_or_make(record->registry, record->account, record->region)->promised += record->promised;
+}
+
+void record_end_promise(struct function_record *record)
+{
+    if (record->promised == 0)
+        return;
+    struct account_concurrency *sum = find(record->registry, record->account, record->region);
+    assert(sum != NULL && sum->promised >= record->promised);
+    sum->promised -= record->promised;
+    record->promised = 0;
+}
+
 void registry_free_accounts(struct registry *registry)
 {
     struct account_concurrency *account, *next;
@@ -100,6 +119,12 @@ int64_t registry_reserved(const struct function_record *record)
 uint64_t registry_claimed(const struct function_record *record)
 {
     return claim_of(record);
+}
+
+uint64_t registry_account_promised(struct registry *registry, const char *account, const char *region)
+{
+    const struct account_concurrency *sum = find(registry, account, region);
+    return sum != NULL ? sum->claimed + sum->promised : 0;
 }
 
 uint64_t registry_account_claimed(struct registry *registry, const char *account, const char *region)

@@ -26,3 +26,8 @@ int64_t registry_reserved(const struct function_record *record);
 /* What it takes out of its account: its reservation, else what is provisioned. */
 uint64_t registry_claimed(const struct function_record *record);
 uint64_t registry_account_claimed(struct registry *registry, const char *account, const char *region);
+/* The same with what is promised to writes that are not on the disk yet: what a new claim is checked against. */
+uint64_t registry_account_promised(struct registry *registry, const char *account, const char *region);
+/* The function will claim that much once the settings that its caller writes next are on the disk. Taken back when that write is over,
+ * whichever way. */
+void registry_promise(struct function_record *record, uint64_t claim);

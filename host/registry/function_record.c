@@ -54,14 +54,16 @@ struct function_record *record_lookup(const struct registry *registry, const cha
 
 struct function_record *record_new(struct registry *registry, const char *account, const char *region, const char *name)
 {
-    struct function_record *record = calloc(1, sizeof(*record));
+    char key[FUNCTION_KEY_BYTES];
+    size_t len = record_key(account, region, name, key);
+    struct function_record *record = calloc(1, sizeof(*record) + len + 1);
     if (record == NULL)
         abort();
     record->registry = registry;
     record->state = RECORD_RESERVED;
     (void)str_copy(record->account, sizeof(record->account), account);
     (void)str_copy(record->region, sizeof(record->region), region);
-    size_t len = record_key(account, region, name, record->key);
+    memcpy(record->key, key, len + 1);
     record->name = record->key + len - strlen(name);
     STAILQ_INIT(&record->waiting);
     record->reserved = CONCURRENCY_UNRESERVED;

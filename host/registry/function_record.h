@@ -39,9 +39,8 @@ enum record_state {
 struct function_record {
     struct registry *registry;
     UT_hash_handle hh;
-    char key[FUNCTION_KEY_BYTES];
     char account[13], region[32];
-    char *name;
+    char *name; /* in key */
     int64_t id;
     enum record_state state;
     char *tags;                 /* JSON object or NULL */
@@ -53,8 +52,10 @@ struct function_record {
     struct setting *settings;   /* by key */
     int64_t reserved;           /* concurrency; CONCURRENCY_UNRESERVED: none */
     uint64_t provisioned;       /* concurrency, of all its aliases and versions */
+    uint64_t promised;          /* what it will claim beyond that, when the write under way is on the disk */
     bool writing;               /* settings or tags are on their way to the disk */
     STAILQ_HEAD(, settings_waiter) waiting;
+    char key[]; /* "ACCOUNT REGION NAME" */
 };
 
 /* How many rows and built versions use an archive. */
@@ -92,6 +93,7 @@ struct registry {
 /* concurrency.c: value is the setting, or NULL */
 void record_set_reserved(struct function_record *record, const char *value);
 void record_set_provisioned(struct function_record *record, uint64_t sum);
+void record_end_promise(struct function_record *record); /* the write is over */
 void registry_free_accounts(struct registry *registry);
 
 void code_use_add(struct registry *registry, const char *sha256);

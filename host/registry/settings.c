@@ -312,6 +312,7 @@ static void written(void *arg, const struct err *err)
         return;
     }
     record->writing = false;
+    record_end_promise(record);
     if (err == NULL)
         show(write);
     write->done(write->arg, err);

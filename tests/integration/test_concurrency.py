@@ -130,3 +130,36 @@ def test_a_reservation_survives_a_kill(make_stoke, name):
     stoke.process.wait()
     stoke.start()
     assert error_of(client.invoke, FunctionName=name)["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+def test_at_once_no_more_is_claimed_than_there_is(make_stoke, name):
+    """32 clients ask for all that can be claimed at the same moment, some as a reservation, some provisioned: one gets it."""
+    stoke = make_stoke(config={"concurrency.account": 102})
+    functions = [f"{name}-{i}" for i in range(32)]
+    clients = [stoke.client() for _ in functions]
+    for function in functions:
+        clients[0].create_function(**stoke.function(function), Publish=True)
+    for _ in range(3):
+        gate, winners = threading.Barrier(len(functions)), []
+
+        def claim(i):
+            gate.wait(60)
+            try:
+                if i % 4 == 0:
+                    clients[i].put_provisioned_concurrency_config(FunctionName=functions[i], Qualifier="1",
+                                                                  ProvisionedConcurrentExecutions=2)
+                else:
+                    clients[i].put_function_concurrency(FunctionName=functions[i], ReservedConcurrentExecutions=2)
+                winners.append(i)
+            except ClientError as e:
+                assert "below its minimum value of [100]" in e.response["Error"]["Message"]
+
+        threads = [threading.Thread(target=claim, args=(i,)) for i in range(len(functions))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+        assert len(winners) == 1
+        assert clients[0].get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == 100
+        clients[0].delete_function_concurrency(FunctionName=functions[winners[0]])
+        clients[0].delete_provisioned_concurrency_config(FunctionName=functions[winners[0]], Qualifier="1")

@@ -12,19 +12,6 @@
 
 #define MEMBER "ReservedConcurrentExecutions"
 
-/* The function of the call, which may not name a version. False: the call has failed, or waits. */
-static bool whole_function(struct api_call *call, api_handler_fn *handler, struct function_name *name, struct function_record **record)
-{
-    if (!call_function_name(call, name))
-        return false;
-    if (*name->qualifier == '\0')
-        return call_function_to_write(call, handler, name, record);
-    call_fail(call, "InvalidParameterValueException",
-              "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please "
-              "specify either a function name or an unqualified function ARN.");
-    return false;
-}
-
 uint64_t concurrency_floor(const struct api *api)
 {
     uint64_t limit = (uint64_t)api->options.config->concurrency_account;
@@ -35,7 +22,7 @@ static bool leaves_enough(struct api_call *call, const struct function_record *r
 {
     const struct api_options *options = &call->api->options;
     uint64_t limit = (uint64_t)options->config->concurrency_account, least = concurrency_floor(call->api);
-    uint64_t others = registry_account_claimed(options->registry, call->aws.account, call->aws.region);
+    uint64_t others = registry_account_promised(options->registry, call->aws.account, call->aws.region);
     others -= registry_claimed(record);
     if (wanted == 0 || others + wanted + least <= limit)
         return true;
@@ -89,10 +76,11 @@ void put_function_concurrency(struct api_call *call)
     int64_t wanted = json_int(call->aws.input, MEMBER, 0);
     struct function_name name;
     struct function_record *record;
-    if (!whole_function(call, put_function_concurrency, &name, &record) || !leaves_enough(call, record, (uint64_t)wanted) ||
-        !holds_provisioned(call, record, (uint64_t)wanted))
+    if (!call_whole_name(call, &name) || !call_function_to_write(call, put_function_concurrency, &name, &record) ||
+        !leaves_enough(call, record, (uint64_t)wanted) || !holds_provisioned(call, record, (uint64_t)wanted))
         return;
     CLEANUP(freep) char *value = str_format("{\"" MEMBER "\":%" PRId64 "}", wanted);
+    registry_promise(record, (uint64_t)wanted);
     write_reserved(call, record, value);
 }
 
@@ -100,7 +88,7 @@ void delete_function_concurrency(struct api_call *call)
 {
     struct function_name name;
     struct function_record *record;
-    if (!whole_function(call, delete_function_concurrency, &name, &record))
+    if (!call_whole_name(call, &name) || !call_function_to_write(call, delete_function_concurrency, &name, &record))
         return;
     if (registry_reserved(record) == CONCURRENCY_UNRESERVED)
         call_reply(call, NULL);

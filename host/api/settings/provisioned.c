@@ -134,7 +134,7 @@ static bool check_limits(struct api_call *call, const struct function_record *re
                   "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function");
         return false;
     }
-    uint64_t others = registry_account_claimed(options->registry, call->aws.account, call->aws.region) - registry_claimed(record);
+    uint64_t others = registry_account_promised(options->registry, call->aws.account, call->aws.region) - registry_claimed(record);
     uint64_t unreserved = limit > others ? limit - others : 0;
     if (sum > unreserved)
         call_fail(call, "InvalidParameterValueException",
@@ -177,10 +177,13 @@ void put_provisioned_concurrency_config(struct api_call *call)
         return;
     bool checked = target_is_version(name.qualifier) ? check_version(call, record, name.qualifier) : check_alias(call, record, name.qualifier);
     (void)registry_provisioned_find(record, name.qualifier, &old);
-    if (!checked || !check_limits(call, record, registry_provisioned_sum(record) - old.requested + wanted))
+    uint64_t sum = registry_provisioned_sum(record) - old.requested + wanted;
+    if (!checked || !check_limits(call, record, sum))
         return;
     CLEANUP(freep) char *value = provisioned_value(wanted, clock_wall_ms(), registry_provisioned_moves_from(record, name.qualifier));
     const struct setting_change change = {SETTING_PROVISIONED, name.qualifier, value};
+    if (registry_reserved(record) == CONCURRENCY_UNRESERVED) /* else it is within that */
+        registry_promise(record, sum);
     registry_settings_write(record, &change, 1, put, call);
 }
 
