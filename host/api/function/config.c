@@ -149,6 +149,18 @@ static bool put_environment(struct api_call *call, cJSON *config, const cJSON *i
     return true;
 }
 
+/* Taking all variables away takes the block with them, as on AWS; a block that does not speak of variables changes nothing. */
+static bool change_environment(struct api_call *call, cJSON *config, const cJSON *input)
+{
+    const cJSON *variables = json_get(json_get(input, "Environment"), "Variables");
+    if (variables == NULL)
+        return true;
+    if (variables->child != NULL)
+        return put_environment(call, config, input);
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "Environment");
+    return true;
+}
+
 static bool runtime_is_usable(struct api_call *call, const char *runtime)
 {
     const char *replacement = NULL;
@@ -295,7 +307,7 @@ static bool put_members(struct api_call *call, cJSON *config, const struct funct
     const char *mode = json_str(json_get(input, "TracingConfig"), "Mode");
     if (mode != NULL && str_eq(mode, "Active"))
         log_warn("function.tracing", "function=%s mode=Active traces=\"are not recorded\"", name->name);
-    return put_snap_start(call, config, input) && put_dead_letters(call, config, input) && put_environment(call, config, input) &&
+    return put_snap_start(call, config, input) && put_dead_letters(call, config, input) &&
            put_logging(call, config, input, name) && layer_attach(call, config, name->region);
 }
 
@@ -314,7 +326,7 @@ cJSON *function_config_new(struct api_call *call, const struct function_name *na
         return NULL;
     cJSON *config = cJSON_CreateObject();
     put_defaults(config);
-    if (!put_members(call, config, name)) {
+    if (!put_environment(call, config, input) || !put_members(call, config, name)) {
         cJSON_Delete(config);
         return NULL;
     }
@@ -341,7 +353,7 @@ cJSON *function_config_changed(struct api_call *call, const char *old, const str
         cJSON_AddBoolToObject(vpc, "Ipv6AllowedForDualStack", false);
         put(config, "VpcConfig", vpc);
     }
-    if (!put_members(call, config, name)) {
+    if (!change_environment(call, config, input) || !put_members(call, config, name)) {
         cJSON_Delete(config);
         return NULL;
     }
