@@ -181,6 +181,7 @@ static int open_state(struct app *app, struct err *err)
         .loop = app->loop,
         .runtimes = app->runtimes,
         .runtimes_exact = app->config->runtimes_exact,
+        .inactive_after_s = app->config->functions_inactive_s,
     };
     r = registry_open(&options, &app->registry, err);
     if (r == 0)

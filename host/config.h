@@ -34,6 +34,7 @@ struct config {
     bool runtimes_exact;
     int64_t network;          /* enum config_network */
     int64_t functions_endpoint; /* enum config_endpoint */
+    int64_t functions_inactive_s; /* 0: never */
     int64_t concurrency_account;
     int64_t memory_budget_mb, memory_spare_mb;
     int64_t pool_blanks_min, pool_blanks_max, pool_workers_max, pool_keep_alive_s, pool_freeze_ms, pool_wait_ms;

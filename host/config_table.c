@@ -34,6 +34,9 @@ const struct config_setting config_table[] = {
     {"functions.endpoint", CONFIG_CHOICE, AT(functions_endpoint), NULL, 0, 0, "none|invoke|account", "invoke",
      "What a function may do at 127.0.0.1:4566 inside its sandbox: nothing, invoke functions of its account and region, "
      "or everything in its account and region."},
+    {"functions.inactive_after", CONFIG_INT, AT(functions_inactive_s), "s", 0, 315360000, NULL, "0",
+     "After so long without an invocation a function version is Inactive, as on AWS: its sandboxes are gone, and the next "
+     "invocation fails while it comes back. Counted while stoked runs. 0: never."},
     {"concurrency.account", CONFIG_INT, AT(concurrency_account), "invocations", 1, 1000000, NULL, "1000",
      "Invocations at once per account; more are throttled with a 429."},
     {"memory.budget", CONFIG_INT, AT(memory_budget_mb), "MB", 0, 1 << 30, NULL, "0",

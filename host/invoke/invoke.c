@@ -107,6 +107,8 @@ void invocation_free(struct invocation *inv)
     admission_leave(inv->slot);
     TAILQ_REMOVE(&invoke->all, inv, link);
     invoke->count--;
+    inv->version->visits--;
+    inv->version->visited_us = clock_mono_us();
     function_version_unref(inv->version);
     free(inv->invoked_arn);
     free(inv->client_context);
@@ -187,6 +189,7 @@ static struct invocation *invocation_new(struct invoke *invoke, const struct inv
     inv->invoke = invoke;
     inv->version = request->version;
     function_version_ref(inv->version);
+    inv->version->visits++;
     inv->phase = INVOCATION_WAITING;
     inv->done = done;
     inv->done_arg = arg;

@@ -134,6 +134,7 @@ struct version_row *row_new(struct registry *registry, uint64_t number, const st
     if (row == NULL)
         abort();
     row->number = number;
+    row->awake_us = clock_mono_us();
     row->code_size = content->code_size;
     row->unpacked_size = content->unpacked_size;
     row->config = strdup(content->config);
@@ -158,13 +159,19 @@ void row_free(struct registry *registry, struct version_row *row)
         code_use_drop(registry, layer);
     code_use_drop(registry, row->code_sha256);
     row_unprovision(registry, row);
-    if (row->built != NULL) {
-        uint64_t key = row->built->key;
-        function_version_unref(row->built);
-        if (registry->retired != NULL)
-            registry->retired(registry->retired_arg, key);
-    }
+    row_retire(registry, row);
     row_discard(row);
+}
+
+void row_retire(struct registry *registry, struct version_row *row)
+{
+    if (row->built == NULL)
+        return;
+    uint64_t key = row->built->key;
+    function_version_unref(row->built);
+    row->built = NULL;
+    if (registry->retired != NULL)
+        registry->retired(registry->retired_arg, key);
 }
 
 void row_discard(struct version_row *row)

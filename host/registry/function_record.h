@@ -22,6 +22,7 @@
 #include "host/registry/record_settings.h"
 #include "host/registry/version_row.h"
 #include "lib/base/id.h"
+#include "lib/base/loop.h"
 #include "lib/db/db.h"
 
 #define FUNCTION_KEY_BYTES (13 + 32 + FUNCTION_NAME_MAX + 1)
@@ -85,6 +86,8 @@ struct registry {
     void *provisioned_arg;
     registry_unused_fn *unused;
     void *unused_arg;
+    int64_t inactive_after_us; /* 0: never */
+    struct loop_timer look;    /* for versions that have been idle for so long */
     unsigned versions; /* built and not yet freed */
     unsigned posted; /* callbacks of writes and settlings that the loop will still run */
     bool closed;     /* they and the versions then only free what is theirs, and the last one the registry */

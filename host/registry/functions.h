@@ -7,7 +7,8 @@
  *     ... unpack the archive on a thread; on failure registry_abandon(record) ...
  *     registry_create_commit(record, &draft, tags, created, call);   // created(call, record, NULL) -> Pending, then Active
  *
- * A new or changed function shows AWS's lifecycle: Pending or InProgress in the answer, Active and Successful right after.
+ * A new or changed function shows AWS's lifecycle: Pending or InProgress in the answer, Active and Successful right after; one that
+ * nobody invokes becomes Inactive (idle.h).
  */
 #pragma once
 
@@ -23,6 +24,7 @@ struct registry_options {
     struct loop *loop;
     const struct runtimes *runtimes; /* borrowed for the registry's life */
     bool runtimes_exact;             /* only a runtime's own version will do */
+    int64_t inactive_after_s;        /* versions that nobody invokes for so long become Inactive; 0: never */
 };
 
 int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err) WARN_UNUSED;

@@ -114,6 +114,8 @@ void record_provision(struct function_record *record)
             continue;
         row->provisioned = row->wanted;
         row->reached = false;
+        if (row->provisioned > 0)
+            row_wake(record, row);
         tell(record, row);
     }
 }

@@ -18,6 +18,7 @@ int registry_open(const struct registry_options *options, struct registry **ret_
     registry->loop = options->loop;
     registry->runtimes = options->runtimes;
     registry->runtimes_exact = options->runtimes_exact;
+    registry_idle_init(registry, options->inactive_after_s);
     long seed;
     id_random(&seed, sizeof(seed));
     srand48(seed);
@@ -30,6 +31,7 @@ int registry_open(const struct registry_options *options, struct registry **ret_
         registry_close(registry);
         return err_wrap(err, "%s", options->db_path);
     }
+    registry_idle_start(registry);
     *ret_registry = registry;
     return 0;
 }
@@ -42,6 +44,7 @@ void registry_close(struct registry *registry)
     registry->active = NULL;
     registry->unused = NULL;
     registry->provisioned = NULL;
+    registry_idle_stop(registry);
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
@@ -142,33 +145,63 @@ static struct version_row *route(const struct function_record *record, const str
     return alias->latest ? record->latest : record_published(record, alias->version);
 }
 
-int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
-                     const char *qualifier, struct function_version **ret_version, struct err *err)
+/* The row an invocation means now. */
+static int find_row(struct registry *registry, const struct function_name *name, struct function_record **ret_record,
+                    struct version_row **ret_row, struct err *err)
 {
-    struct function_name name;
     struct function_record *record;
-    int r = function_name_parse(identifier, qualifier, account, region, &name, err);
+    int r = registry_find(registry, name, &record, err);
     if (r < 0)
         return r;
-    r = registry_find(registry, &name, &record, err);
-    if (r < 0)
-        return r;
-    struct version_row *row = record_row(record, name.qualifier);
-    const struct alias_route *alias = row == NULL ? record_alias(record, name.qualifier) : NULL;
+    struct version_row *row = record_row(record, name->qualifier);
+    const struct alias_route *alias = row == NULL ? record_alias(record, name->qualifier) : NULL;
     if (alias != NULL)
         row = route(record, alias);
     if (row == NULL)
-        return not_found(&name, name.qualifier, err);
+        return not_found(name, name->qualifier, err);
     if (record->state == RECORD_PENDING)
         return err_set(err, ERR_CONFLICT,
                        "The operation cannot be performed at this time. The function is currently in the following "
                        "state: Pending");
     if (record->state == RECORD_SETTLING && row == record->latest)
         row = record->before;
+    *ret_record = record;
+    *ret_row = row;
+    return 0;
+}
+
+static int resolve(struct registry *registry, const struct function_name *name, bool visit, struct function_version **ret_version,
+                   struct err *err)
+{
+    struct function_record *record = NULL;
+    struct version_row *row = NULL;
+    int r = find_row(registry, name, &record, &row, err);
+    if (r < 0)
+        return r;
+    if (visit && row->rest != ROW_AWAKE) { /* the words of AWS: https://github.com/boto/boto3/issues/3788 */
+        row_wake(record, row);
+        return err_set(err, ERR_UNAVAILABLE, "Lambda is initializing your function. It will be ready to invoke shortly.");
+    }
     struct function_version *version = row_version(record, row);
     function_version_ref(version);
     *ret_version = version;
     return 0;
+}
+
+int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
+                     const char *qualifier, struct function_version **ret_version, struct err *err)
+{
+    struct function_name name;
+    int r = function_name_parse(identifier, qualifier, account, region, &name, err);
+    return r < 0 ? r : resolve(registry, &name, false, ret_version, err);
+}
+
+int registry_resolve_visit(struct registry *registry, const char *account, const char *region, const char *identifier,
+                           const char *qualifier, struct function_version **ret_version, struct err *err)
+{
+    struct function_name name;
+    int r = function_name_parse(identifier, qualifier, account, region, &name, err);
+    return r < 0 ? r : resolve(registry, &name, true, ret_version, err);
 }
 
 /* The lifecycle as AWS words it, from our own state. */
@@ -223,6 +256,7 @@ static void describe(struct function_record *record, struct version_row *row, st
         if (row->settling)
             facts.revision_id = row->unsettled_revision_id;
     }
+    row_describe_rest(row, &facts);
     *ret_facts = facts;
 }
 
@@ -305,7 +339,7 @@ void registry_each_latest(struct registry *registry, size_t max, void (*fn)(void
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
     {
-        if (record->latest == NULL)
+        if (record->latest == NULL || record->latest->rest != ROW_AWAKE)
             continue;
         if (max-- == 0)
             return;

@@ -49,6 +49,8 @@ struct function_version {
     char *state_reason; /* or NULL */
     char *state_reason_code;
     struct registry *registry; /* its own business */
+    unsigned visits;           /* host/invoke's, not immutable: invocations under way, */
+    int64_t visited_us;        /* and when the last one ended, on the monotonic clock; for the registry to see who is idle */
 };
 
 void function_version_ref(struct function_version *version);
@@ -61,12 +63,15 @@ struct registry;
  * and ERR_CONFLICT (still Pending) carry AWS's message. */
 int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
                      const char *qualifier, struct function_version **ret_version, struct err *err) WARN_UNUSED;
+/* The same for an invocation that will run. ERR_UNAVAILABLE, with AWS's message: the version was Inactive, and is on its way back. */
+int registry_resolve_visit(struct registry *registry, const char *account, const char *region, const char *identifier,
+                           const char *qualifier, struct function_version **ret_version, struct err *err) WARN_UNUSED;
 
-/* Called on the loop whenever a version stops being current (code or configuration changed, function deleted): its idle
+/* Called on the loop whenever a version stops being current (code or configuration changed, function deleted, Inactive): its idle
  * workers can be retired. At most one listener. */
 typedef void registry_retired_fn(void *arg, uint64_t version_key);
 void registry_on_retired(struct registry *registry, registry_retired_fn *fn, void *arg);
 
-/* Called on the loop whenever a version becomes what $LATEST runs and can run: its room can be prepared. At most one. */
+/* Called on the loop whenever a version becomes what $LATEST runs, or Active again, and can run: its room can be prepared. At most one. */
 typedef void registry_active_fn(void *arg, struct function_version *version);
 void registry_on_active(struct registry *registry, registry_active_fn *fn, void *arg);

@@ -51,6 +51,7 @@ const char *const registry_migrations[] = {
     "  account TEXT NOT NULL, region TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
     "  value TEXT NOT NULL,"
     "  PRIMARY KEY (account, region, kind, id)) STRICT, WITHOUT ROWID;",
+    "ALTER TABLE function_version ADD COLUMN inactive INTEGER NOT NULL DEFAULT 0;",
 };
 const size_t registry_migration_count = ARRAY_LEN(registry_migrations);
 
@@ -103,8 +104,8 @@ static int load_versions(struct registry *registry, struct by_id *all, struct er
 {
     struct db_stmt *stmt;
     int r = db_read(registry->db,
-                    "SELECT function_id, version, config, code_sha256, code_size, revision_id, modified_ms, layers, unpacked_size"
-                    " FROM function_version ORDER BY function_id, version",
+                    "SELECT function_id, version, config, code_sha256, code_size, revision_id, modified_ms, layers, unpacked_size,"
+                    " inactive FROM function_version ORDER BY function_id, version",
                     &stmt, err);
     if (r < 0)
         return r;
@@ -126,6 +127,7 @@ static int load_versions(struct registry *registry, struct by_id *all, struct er
         struct version_row *row = row_new(registry, (uint64_t)db_col_i64(stmt, 1), &content);
         (void)str_copy(row->revision_id, sizeof(row->revision_id), db_col_text(stmt, 5));
         row->modified_ms = db_col_i64(stmt, 6);
+        row_load_rest(registry, row, db_col_i64(stmt, 9) != 0);
         add_row(all->list[all->at], row);
     }
     db_done(stmt);

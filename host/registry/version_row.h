@@ -2,6 +2,7 @@
  * function_record.c. */
 #pragma once
 
+#include "host/registry/idle.h"
 #include "host/registry/registry.h"
 #include "lib/base/id.h"
 
@@ -14,6 +15,8 @@ struct version_row {
     char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
     uint32_t provisioned, wanted;              /* sandboxes to be there; wanted: while that is counted */
     bool reached;                              /* they are */
+    enum row_rest rest;
+    int64_t awake_us;                          /* since then, on the monotonic clock */
     bool settling;                             /* published a moment ago: shown as Pending */
     struct function_version *built;            /* made on first use, so that a start only reads text; counted */
     char *config;                              /* JSON */
@@ -28,6 +31,7 @@ struct row_content { /* borrowed */
 /* Copies; counts the use of the archives. */
 struct version_row *row_new(struct registry *registry, uint64_t number, const struct row_content *content);
 void row_free(struct registry *registry, struct version_row *row);
+void row_retire(struct registry *registry, struct version_row *row); /* its built version is no longer current */
 void row_unprovision(struct registry *registry, struct version_row *row); /* provisioned.c: it needs no more */
 /* A row that never became a record's, of a registry that is closed. */
 void row_discard(struct version_row *row);

@@ -263,12 +263,18 @@ void invoke_function(struct api_call *call)
     char *client_context = NULL;
     if (!acceptable(call) || !call_function_name(call, &name))
         return;
-    if (registry_resolve(call->api->options.registry, name.account, name.region, name.name, name.qualifier, &version,
-                         &err) < 0) {
+    bool dry = type != NULL && str_eq(type, "DryRun");
+    int r = (dry ? registry_resolve : registry_resolve_visit)(call->api->options.registry, name.account, name.region, name.name,
+                                                              name.qualifier, &version, &err);
+    if (r == -ERR_UNAVAILABLE) {
+        call_fail(call, "CodeArtifactUserPendingException", "%s", err.msg);
+        return;
+    }
+    if (r < 0) {
         call_fail_err(call, &err);
         return;
     }
-    if (type != NULL && str_eq(type, "DryRun")) {
+    if (dry) {
         function_version_unref(version);
         cJSON *out = cJSON_CreateObject();
         cJSON_AddNumberToObject(out, "StatusCode", 204);
