@@ -1,6 +1,7 @@
 /* Calls to the API and how their results and errors are shown. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,6 +86,48 @@ int cli_get(struct cli *cli, const char *method, const char *path, const cJSON *
         rc = cli_fail(CLI_FAILED, "an answer that is no JSON (%s)", err.msg);
     http_answer_free(&answer);
     return rc;
+}
+
+int cli_get_all(struct cli *cli, const char *path, const char *member, cJSON **ret_tree)
+{
+    CLEANUP(json_freep) cJSON *out = cJSON_CreateObject();
+    cJSON *list = cJSON_AddArrayToObject(out, member);
+    CLEANUP(freep) char *next = strdup(path);
+    while (next) {
+        CLEANUP(json_freep) cJSON *page = NULL;
+        int rc = cli_get(cli, "GET", next, NULL, &page);
+        if (rc != CLI_OK)
+            return rc;
+        cJSON *items = json_get(page, member), *item;
+        while ((item = items ? cJSON_DetachItemFromArray(items, 0) : NULL))
+            cJSON_AddItemToArray(list, item);
+        const char *marker = json_str(page, "NextMarker");
+        CLEANUP(freep) char *escaped = http_escape(marker ? marker : "");
+        free(next);
+        next = marker && *marker ? str_format("%s%cMarker=%s", path, strchr(path, '?') ? '&' : '?', escaped) : NULL;
+    }
+    *ret_tree = STEAL(out);
+    return CLI_OK;
+}
+
+int cli_delete(struct cli *cli, const char *path)
+{
+    struct http_answer answer;
+    int rc = cli_call(cli, "DELETE", path, NULL, &answer);
+    if (rc != CLI_OK)
+        return rc;
+    rc = answer.status >= 300 ? cli_fail_answer(&answer) : CLI_OK;
+    http_answer_free(&answer);
+    return rc;
+}
+
+int cli_show(struct cli *cli, const cJSON *tree, void (*print)(const cJSON *tree))
+{
+    if (cli->json)
+        cli_print_json(tree);
+    else
+        print(tree);
+    return CLI_OK;
 }
 
 char *cli_function_path(const char *name, const char *suffix)

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "lib/base/buf.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
+#include "lib/crypto/digest.h"
 
 #define ZIP_BYTES_MAX (64u << 20)
 #define ZIP_TIME 1767225600 /* 2026-01-01: the format has no "none" */
@@ -130,4 +133,22 @@ int archive_directory(const char *dir, char **ret_zip, size_t *ret_len, struct e
     *ret_len = out.len;
     *ret_zip = buf_steal(&out);
     return 0;
+}
+
+int archive_read(const char *path, char **ret_zip, size_t *ret_len, struct err *err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return err_errno(err, "%s", path);
+    return S_ISDIR(st.st_mode) ? archive_directory(path, ret_zip, ret_len, err)
+                               : fd_read_file(AT_FDCWD, path, ZIP_BYTES_MAX, ret_zip, ret_len, err);
+}
+
+void archive_add(cJSON *object, const char *zip, size_t len)
+{
+    CLEANUP(freep) char *base64 = malloc(DIGEST_BASE64_SIZE(len));
+    if (!base64)
+        abort();
+    digest_base64_encode(zip, len, base64);
+    cJSON_AddStringToObject(object, "ZipFile", base64);
 }

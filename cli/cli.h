@@ -23,10 +23,11 @@ struct cli {
 typedef int cli_command_fn(struct cli *cli, int argc, char **argv);
 
 cli_command_fn cli_deploy, cli_invoke, cli_list, cli_logs, cli_rm, cli_runtimes, cli_doctor;
-cli_command_fn cli_publish, cli_versions, cli_alias, cli_concurrency;
+cli_command_fn cli_publish, cli_versions, cli_alias, cli_concurrency, cli_layers;
 /* What --help prints of each; also printed by cli_usage(). */
 extern const char cli_deploy_usage[], cli_invoke_usage[], cli_list_usage[], cli_logs_usage[], cli_rm_usage[], cli_runtimes_usage[],
-    cli_doctor_usage[], cli_publish_usage[], cli_versions_usage[], cli_alias_usage[], cli_concurrency_usage[];
+    cli_doctor_usage[], cli_publish_usage[], cli_versions_usage[], cli_alias_usage[], cli_concurrency_usage[],
+    cli_layers_usage[];
 
 /* "stoke: message" on stderr; returns status. */
 int cli_fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -41,6 +42,12 @@ int cli_usage(const char *text);
 int cli_call(struct cli *cli, const char *method, const char *path, const cJSON *body, struct http_answer *ret_answer);
 /* The same for calls whose every failure ends the command: on success *ret_tree (owned) is the parsed answer. */
 int cli_get(struct cli *cli, const char *method, const char *path, const cJSON *body, cJSON **ret_tree);
+/* All pages of a list: an object with that one member. */
+int cli_get_all(struct cli *cli, const char *path, const char *member, cJSON **ret_tree);
+/* A DELETE whose every failure ends the command. */
+int cli_delete(struct cli *cli, const char *path);
+/* tree on stdout: as JSON, or by print. Returns CLI_OK. */
+int cli_show(struct cli *cli, const cJSON *tree, void (*print)(const cJSON *tree));
 /* The AWS error code of an answer ("ResourceNotFoundException"), or "". */
 void cli_error_code(const struct http_answer *answer, char *out, size_t cap);
 /* "/2015-03-31/functions/NAME" + suffix, escaped; malloc'd. */
@@ -54,5 +61,12 @@ void cli_print_safe(const char *text, size_t len);
 /* A bar on stderr when it is a terminal; done == total ends it. */
 void cli_progress(void *label, size_t done, size_t total);
 
-/* Zips a directory in a stable order with stable times: the same content has the same digest. Malloc'd. */
+/* A zip as it is, or a directory zipped in a stable order with stable times: the same content has the same digest. Malloc'd. */
+int archive_read(const char *path, char **ret_zip, size_t *ret_len, struct err *err) WARN_UNUSED;
+/* The same of a directory alone. */
 int archive_directory(const char *dir, char **ret_zip, size_t *ret_len, struct err *err) WARN_UNUSED;
+/* Adds it to object as the member ZipFile. */
+void archive_add(cJSON *object, const char *zip, size_t len);
+
+/* "NAME", "NAME:VERSION" or an ARN as the ARN of a layer version, the newest if none is named; malloc'd. */
+int cli_layer_arn(struct cli *cli, const char *layer, char **ret_arn);

@@ -1,19 +1,15 @@
 /* `stoke deploy`: a directory or a zip becomes a function, new or updated. What is not said is guessed from the files, as the
  * handler conventions of Lambda's consoles and templates have it. */
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "lib/base/fd.h"
 #include "lib/base/strutil.h"
-#include "lib/crypto/digest.h"
 
 #define ENV_MAX 128
-#define ZIP_FILE_BYTES_MAX (64u << 20)
+#define LAYERS_MAX 16 /* Lambda has 5, and says so itself */
 #define WAIT_S 60
 #define WAIT_STEP_US 50000
 
@@ -23,12 +19,16 @@ const char cli_deploy_usage[] =
     "  --runtime ID         python3.13, nodejs22.x, provided.al2023 ...; guessed from the files\n"
     "  --handler FILE.FUNC  guessed: lambda_function.lambda_handler, index.handler ...\n"
     "  --memory MB  --timeout SECONDS  --tmp MB  --env NAME=VALUE (repeat)\n"
+    "  --layer NAME[:VERSION]  the newest VERSION if none is given; an ARN; repeat, none: without layers\n"
     "  --architecture x86_64|arm64  --description TEXT  --role ARN\n";
 
 struct plan {
     const char *name, *path, *runtime, *handler, *role, *description, *architecture;
     const char *env[ENV_MAX];
     size_t env_count;
+    const char *layer[LAYERS_MAX];
+    size_t layer_count;
+    const cJSON *layers; /* their ARNs, an empty array for none; NULL: nothing is said of them */
     int64_t memory, timeout, tmp;
 };
 
@@ -59,7 +59,7 @@ static int parse(int argc, char **argv, struct plan *plan)
         {"memory", required_argument, NULL, 'm'},      {"timeout", required_argument, NULL, 't'},
         {"tmp", required_argument, NULL, 'T'},         {"env", required_argument, NULL, 'e'},
         {"role", required_argument, NULL, 'R'},        {"description", required_argument, NULL, 'd'},
-        {"architecture", required_argument, NULL, 'a'},
+        {"architecture", required_argument, NULL, 'a'}, {"layer", required_argument, NULL, 'l'},
         {0},
     };
     int c, rc = CLI_OK;
@@ -73,6 +73,12 @@ static int parse(int argc, char **argv, struct plan *plan)
         case 'm': rc = parse_number("memory", &plan->memory); break;
         case 't': rc = parse_number("timeout", &plan->timeout); break;
         case 'T': rc = parse_number("tmp", &plan->tmp); break;
+        case 'l':
+            if (plan->layer_count == LAYERS_MAX)
+                rc = cli_fail(CLI_USAGE, "--layer may be given at most %d times", LAYERS_MAX);
+            else
+                plan->layer[plan->layer_count++] = optarg;
+            break;
         case 'e':
             if (!strchr(optarg, '=') || plan->env_count == ENV_MAX)
                 rc = cli_fail(CLI_USAGE, "--env takes NAME=VALUE, at most %d times", ENV_MAX);
@@ -89,18 +95,6 @@ static int parse(int argc, char **argv, struct plan *plan)
         plan->path = optind + 1 < argc ? argv[optind + 1] : ".";
     }
     return rc;
-}
-
-static int read_code(const struct plan *plan, char **ret_zip, size_t *ret_len)
-{
-    struct stat st;
-    struct err err;
-    if (stat(plan->path, &st) < 0)
-        (void)err_errno(&err, "%s", plan->path);
-    else if ((S_ISDIR(st.st_mode) ? archive_directory(plan->path, ret_zip, ret_len, &err)
-                                  : fd_read_file(AT_FDCWD, plan->path, ZIP_FILE_BYTES_MAX, ret_zip, ret_len, &err)) == 0)
-        return CLI_OK;
-    return cli_fail_err(&err);
 }
 
 /* Whether the zip's central directory names the file at its top level. The names are also in the local headers; a plain search
@@ -158,6 +152,8 @@ static cJSON *configuration(const struct plan *plan)
         cJSON_AddNumberToObject(c, "Timeout", (double)plan->timeout);
     if (plan->tmp)
         cJSON_AddNumberToObject(cJSON_AddObjectToObject(c, "EphemeralStorage"), "Size", (double)plan->tmp);
+    if (plan->layers)
+        cJSON_AddItemToObject(c, "Layers", cJSON_Duplicate(plan->layers, true));
     if (plan->env_count) {
         cJSON *variables = cJSON_AddObjectToObject(cJSON_AddObjectToObject(c, "Environment"), "Variables");
         for (size_t i = 0; i < plan->env_count; i++) {
@@ -168,16 +164,6 @@ static cJSON *configuration(const struct plan *plan)
         }
     }
     return c;
-}
-
-static void add_code(cJSON *object, const char *zip, size_t len)
-{
-    char *base64 = malloc(DIGEST_BASE64_SIZE(len));
-    if (!base64)
-        abort();
-    digest_base64_encode(zip, len, base64);
-    cJSON_AddStringToObject(object, "ZipFile", base64);
-    free(base64);
 }
 
 /* Waits until neither State nor LastUpdateStatus is on its way; *ret_tree is the configuration then. */
@@ -208,7 +194,7 @@ static int create(struct cli *cli, const struct plan *plan, const char *zip, siz
         cJSON_AddStringToObject(body, "Role", "arn:aws:iam::000000000000:role/stoke");
     if (plan->architecture)
         cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "Architectures"), cJSON_CreateString(plan->architecture));
-    add_code(cJSON_AddObjectToObject(body, "Code"), zip, len);
+    archive_add(cJSON_AddObjectToObject(body, "Code"), zip, len);
     return cli_get(cli, "POST", "/2015-03-31/functions", body, &answer);
 }
 
@@ -219,7 +205,7 @@ static int update(struct cli *cli, const struct plan *plan, const char *zip, siz
     CLEANUP(json_freep) cJSON *answer = NULL, *settled = NULL, *again = NULL;
     CLEANUP(freep) char *code_path = cli_function_path(plan->name, "/code");
     CLEANUP(freep) char *configuration_path = cli_function_path(plan->name, "/configuration");
-    add_code(code, zip, len);
+    archive_add(code, zip, len);
     if (plan->architecture)
         cJSON_AddItemToArray(cJSON_AddArrayToObject(code, "Architectures"), cJSON_CreateString(plan->architecture));
     int rc = cli_get(cli, "PUT", code_path, code, &answer);
@@ -252,6 +238,23 @@ static int report(struct cli *cli, const struct plan *plan, bool is_new)
     return CLI_OK;
 }
 
+/* The ARNs of what --layer names, as plan->layers: before anything is changed. */
+static int find_layers(struct cli *cli, struct plan *plan, cJSON **ret_layers)
+{
+    CLEANUP(json_freep) cJSON *layers = plan->layer_count ? cJSON_CreateArray() : NULL;
+    for (size_t i = 0; i < plan->layer_count; i++) {
+        CLEANUP(freep) char *arn = NULL;
+        if (plan->layer_count == 1 && str_eq(plan->layer[i], "none"))
+            break;
+        int rc = cli_layer_arn(cli, plan->layer[i], &arn);
+        if (rc != CLI_OK)
+            return rc;
+        cJSON_AddItemToArray(layers, cJSON_CreateString(arn));
+    }
+    plan->layers = *ret_layers = STEAL(layers);
+    return CLI_OK;
+}
+
 int cli_deploy(struct cli *cli, int argc, char **argv)
 {
     struct plan plan = {0};
@@ -260,7 +263,11 @@ int cli_deploy(struct cli *cli, int argc, char **argv)
         return rc;
     CLEANUP(freep) char *zip = NULL;
     size_t len = 0;
-    rc = read_code(&plan, &zip, &len);
+    struct err err;
+    if (archive_read(plan.path, &zip, &len, &err) < 0)
+        return cli_fail_err(&err);
+    CLEANUP(json_freep) cJSON *layers = NULL;
+    rc = find_layers(cli, &plan, &layers);
     if (rc != CLI_OK)
         return rc;
     CLEANUP(freep) char *path = cli_function_path(plan.name, "/configuration");

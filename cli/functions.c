@@ -1,7 +1,9 @@
 /* `stoke list` and `stoke rm`. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "lib/base/strutil.h"
@@ -65,6 +67,24 @@ char *cli_note_of(struct cli *cli, const char *name)
     return note && *note ? str_format("%s", note) : NULL;
 }
 
+/* One word, an update included; in colour where somebody looks at it. */
+static void show_state(const cJSON *here)
+{
+    static const struct {
+        const char *state, *colour;
+    } colours[] = {{"Active", "32"}, {"Failed", "31"}, {"Pending", "33"}, {"Updating", "33"}, {"Inactive", "2"}};
+    const char *state = json_str(here, "State"), *update = json_str(here, "LastUpdateStatus"), *no = getenv("NO_COLOR"), *colour = NULL;
+    bool updating = state && str_eq(state, "Active") && update && str_eq(update, "InProgress");
+    const char *word = updating ? "Updating" : state ? state : "-";
+    for (size_t i = 0; i < ARRAY_LEN(colours); i++)
+        if (str_eq(colours[i].state, word) && isatty(STDOUT_FILENO) && !(no && *no))
+            colour = colours[i].colour;
+    if (colour)
+        printf("\033[%sm%-9s\033[0m", colour, word);
+    else
+        printf("%-9s", word);
+}
+
 static void show_table(const cJSON *list, const cJSON *here)
 {
     int width = 8;
@@ -79,9 +99,9 @@ static void show_table(const cJSON *list, const cJSON *here)
     {
         const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *changed = json_str(f, "LastModified");
         const cJSON *entry = here_of(here, name);
-        const char *state = json_str(entry, "State");
-        printf("%-*s  %-16s %-9s %6lld MB %6lld s  %.19s\n", width, name, runtime ? runtime : "-", state ? state : "-",
-               (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
+        printf("%-*s  %-16s ", width, name, runtime ? runtime : "-");
+        show_state(entry);
+        printf(" %6lld MB %6lld s  %.19s\n", (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
         show_notes(entry, width);
     }
 }

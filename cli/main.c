@@ -20,7 +20,8 @@ static const struct command {
     {"publish", cli_publish, "make a version of what a function is now", cli_publish_usage},
     {"versions", cli_versions, "list the versions of a function", cli_versions_usage},
     {"alias", cli_alias, "name a version, and shift a part of its traffic to another", cli_alias_usage},
-    {"concurrency", cli_concurrency, "reserve concurrency for a function", cli_concurrency_usage},
+    {"concurrency", cli_concurrency, "reserve concurrency for a function, or keep sandboxes of it initialised", cli_concurrency_usage},
+    {"layers", cli_layers, "list, publish, show and delete what functions share under /opt", cli_layers_usage},
     {"rm", cli_rm, "delete functions", cli_rm_usage},
     {"runtimes", cli_runtimes, "list the interpreters; add NAME PATH registers one", cli_runtimes_usage},
     {"doctor", cli_doctor, "say what this machine lacks, and how to get it", cli_doctor_usage},
@@ -40,11 +41,20 @@ static void help(FILE *to)
 static int completion(void)
 {
     fputs("_stoke() {\n"
-          "    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
           "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
-          "        COMPREPLY=($(compgen -W 'deploy invoke list logs publish versions alias concurrency rm runtimes doctor completion' -- \"$cur\"))\n"
+          "        COMPREPLY=($(compgen -W '",
+          stdout);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        printf("%s ", commands[i].name);
+    fputs("completion' -- \"$cur\"))\n"
           "        return\n"
           "    fi\n"
+          "    case \"$command $prev\" in\n"
+          "    \"deploy --layer\"|\"layers show\"|\"layers rm\")\n"
+          "        COMPREPLY=($(compgen -W \"$(stoke layers --names 2>/dev/null)\" -- \"$cur\")); return ;;\n"
+          "    \"layers layers\") COMPREPLY=($(compgen -W 'publish show rm' -- \"$cur\")); return ;;\n"
+          "    esac\n"
           "    case \"$cur\" in\n"
           "    -*) COMPREPLY=($(compgen -W \"$(stoke \"$command\" --help 2>&1 | grep -oE -- '--[a-z-]+')\" -- \"$cur\")) ;;\n"
           "    *) case \"$command\" in\n"

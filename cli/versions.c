@@ -1,4 +1,4 @@
-/* `stoke publish`, `stoke versions`, `stoke alias` and `stoke concurrency`: which code runs under which name, and how much of it. */
+/* `stoke publish`, `stoke versions` and `stoke alias`: which code runs under which name. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +13,6 @@ const char cli_alias_usage[] = "usage: stoke alias NAME                       li
                                "       stoke alias NAME ALIAS --version VERSION [--shift VERSION=PERCENT%] [--description TEXT]\n"
                                "                                              makes or changes one; --shift none: all to VERSION\n"
                                "       stoke alias NAME ALIAS --delete\n";
-const char cli_concurrency_usage[] = "usage: stoke concurrency NAME [COUNT | none]   what is reserved for it; none gives it back\n";
-
-static int show(struct cli *cli, cJSON *tree, void (*print)(const cJSON *tree))
-{
-    if (cli->json)
-        cli_print_json(tree);
-    else
-        print(tree);
-    return CLI_OK;
-}
 
 /* ---- versions ---- */
 
@@ -46,30 +36,7 @@ int cli_publish(struct cli *cli, int argc, char **argv)
     CLEANUP(freep) char *path = cli_function_path(argv[optind], "/versions");
     CLEANUP(json_freep) cJSON *version = NULL;
     int rc = cli_get(cli, "POST", path, body, &version);
-    return rc == CLI_OK ? show(cli, version, print_published) : rc;
-}
-
-/* All pages of a list at path; an object with that one member. */
-static int whole_list(struct cli *cli, const char *path, const char *member, cJSON **ret_tree)
-{
-    CLEANUP(json_freep) cJSON *out = cJSON_CreateObject();
-    cJSON *list = cJSON_AddArrayToObject(out, member);
-    CLEANUP(freep) char *next = strdup(path);
-    while (next) {
-        CLEANUP(json_freep) cJSON *page = NULL;
-        int rc = cli_get(cli, "GET", next, NULL, &page);
-        if (rc != CLI_OK)
-            return rc;
-        cJSON *items = json_get(page, member), *item;
-        while ((item = items ? cJSON_DetachItemFromArray(items, 0) : NULL))
-            cJSON_AddItemToArray(list, item);
-        const char *marker = json_str(page, "NextMarker");
-        CLEANUP(freep) char *escaped = http_escape(marker ? marker : "");
-        free(next);
-        next = marker && *marker ? str_format("%s?Marker=%s", path, escaped) : NULL;
-    }
-    *ret_tree = STEAL(out);
-    return CLI_OK;
+    return rc == CLI_OK ? cli_show(cli, version, print_published) : rc;
 }
 
 static void print_versions(const cJSON *tree)
@@ -91,8 +58,8 @@ int cli_versions(struct cli *cli, int argc, char **argv)
         return cli_usage(cli_versions_usage);
     CLEANUP(freep) char *path = cli_function_path(argv[1], "/versions");
     CLEANUP(json_freep) cJSON *tree = NULL;
-    int rc = whole_list(cli, path, "Versions", &tree);
-    return rc == CLI_OK ? show(cli, tree, print_versions) : rc;
+    int rc = cli_get_all(cli, path, "Versions", &tree);
+    return rc == CLI_OK ? cli_show(cli, tree, print_versions) : rc;
 }
 
 /* ---- aliases ---- */
@@ -155,7 +122,7 @@ static int put_alias(struct cli *cli, const char *function, const char *name, cJ
     if (!exists)
         cJSON_AddStringToObject(body, "Name", name);
     rc = exists ? cli_get(cli, "PUT", path, body, &alias) : cli_get(cli, "POST", all, body, &alias);
-    return rc == CLI_OK ? show(cli, alias, print_alias) : rc;
+    return rc == CLI_OK ? cli_show(cli, alias, print_alias) : rc;
 }
 
 static int delete_alias(struct cli *cli, const char *function, const char *name)
@@ -163,12 +130,7 @@ static int delete_alias(struct cli *cli, const char *function, const char *name)
     CLEANUP(freep) char *escaped = http_escape(name);
     CLEANUP(freep) char *suffix = str_format("/aliases/%s", escaped);
     CLEANUP(freep) char *path = cli_function_path(function, suffix);
-    struct http_answer answer;
-    int rc = cli_call(cli, "DELETE", path, NULL, &answer);
-    if (rc != CLI_OK)
-        return rc;
-    rc = answer.status >= 300 ? cli_fail_answer(&answer) : CLI_OK;
-    http_answer_free(&answer);
+    int rc = cli_delete(cli, path);
     if (rc == CLI_OK && !cli->json)
         printf("deleted %s\n", name);
     return rc;
@@ -202,43 +164,6 @@ int cli_alias(struct cli *cli, int argc, char **argv)
     if (left != 1 || gone || body->child)
         return cli_usage(cli_alias_usage);
     CLEANUP(freep) char *path = cli_function_path(argv[optind], "/aliases");
-    int rc = whole_list(cli, path, "Aliases", &tree);
-    return rc == CLI_OK ? show(cli, tree, print_aliases) : rc;
-}
-
-/* ---- concurrency ---- */
-
-static void print_concurrency(const cJSON *tree)
-{
-    const cJSON *reserved = json_get(tree, "ReservedConcurrentExecutions");
-    if (reserved)
-        printf("%lld reserved\n", (long long)reserved->valuedouble);
-    else
-        puts("none reserved: it shares what the account has left");
-}
-
-int cli_concurrency(struct cli *cli, int argc, char **argv)
-{
-    int64_t count = 0;
-    bool none = argc == 3 && str_eq(argv[2], "none");
-    if (argc < 2 || argc > 3 || argv[1][0] == '-' || (argc == 3 && !none && !str_to_i64(argv[2], 0, INT32_MAX, &count)))
-        return cli_usage(cli_concurrency_usage);
-    CLEANUP(freep) char *name = http_escape(argv[1]);
-    CLEANUP(freep) char *path = str_format("/%s/functions/%s/concurrency", argc == 2 ? "2019-09-30" : "2017-10-31", name);
-    CLEANUP(json_freep) cJSON *tree = NULL;
-    CLEANUP(json_freep) cJSON *body = cJSON_CreateObject();
-    struct http_answer answer;
-    int rc;
-    if (!none) {
-        if (argc == 3)
-            cJSON_AddNumberToObject(body, "ReservedConcurrentExecutions", (double)count);
-        rc = cli_get(cli, argc == 2 ? "GET" : "PUT", path, argc == 2 ? NULL : body, &tree);
-        return rc == CLI_OK ? show(cli, tree, print_concurrency) : rc;
-    }
-    rc = cli_call(cli, "DELETE", path, NULL, &answer);
-    if (rc != CLI_OK)
-        return rc;
-    rc = answer.status >= 300 ? cli_fail_answer(&answer) : show(cli, body, print_concurrency);
-    http_answer_free(&answer);
-    return rc;
+    int rc = cli_get_all(cli, path, "Aliases", &tree);
+    return rc == CLI_OK ? cli_show(cli, tree, print_aliases) : rc;
 }

@@ -313,6 +313,8 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
         registry_describe_at(records[i], 0, &facts);
         cJSON_AddStringToObject(item, "FunctionName", facts.name);
         cJSON_AddStringToObject(item, "State", facts.state);
+        if (facts.update_status != NULL)
+            cJSON_AddStringToObject(item, "LastUpdateStatus", facts.update_status);
         if (facts.match->interpreter != NULL)
             cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
         cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
