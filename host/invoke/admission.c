@@ -1,5 +1,6 @@
-/* Concurrency limits; see admission.h. What a version runs within its provisioned concurrency is its own; what it runs beyond that is
- * counted with its function, and for a function without a reservation with its account. A counter lives while something runs. */
+/* Concurrency limits; see admission.h. What a version runs within its provisioned concurrency is its own, as far as the function has
+ * claimed it: while an alias moves, two versions have the sandboxes of one claim. What is beyond is counted with the function, and for a
+ * function without a reservation with its account. A counter lives while something runs. */
 #include "host/invoke/admission.h"
 
 #include <stdint.h>
@@ -22,7 +23,9 @@ struct account {
 struct function {
     UT_hash_handle hh;
     struct account *account;
-    unsigned running, beyond;
+    unsigned running;
+    unsigned own;         /* what its versions run of that within what is provisioned for each */
+    unsigned provisioned; /* of the function: no more than that is its own */
     unsigned versions;
     bool reserved;
     char key[FUNCTION_KEY_BYTES]; /* "ACCOUNT REGION NAME" */
@@ -146,22 +149,39 @@ static struct admission_slot *slot_get(struct admission *admission, const struct
     return slot;
 }
 
-static unsigned beyond(const struct admission_slot *slot)
+static unsigned least(unsigned a, unsigned b)
 {
-    return slot->running > slot->provisioned ? slot->running - slot->provisioned : 0;
+    return a < b ? a : b;
 }
 
-/* The only way these numbers change: what lies beyond is counted anew. */
+static unsigned beyond(const struct function *function)
+{
+    return function->running - least(function->own, function->provisioned);
+}
+
+/* Numbers of the function have changed; before: what lay beyond then. */
+static void recount(struct function *function, unsigned before)
+{
+    if (!function->reserved)
+        function->account->beyond = function->account->beyond - before + beyond(function);
+}
+
 static void set_counts(struct admission_slot *slot, unsigned running, unsigned provisioned)
 {
     struct function *function = slot->function;
-    unsigned before = beyond(slot);
+    unsigned before = beyond(function);
     function->running = function->running - slot->running + running;
+    function->own = function->own - least(slot->running, slot->provisioned) + least(running, provisioned);
     slot->running = running;
     slot->provisioned = provisioned;
-    function->beyond = function->beyond - before + beyond(slot);
-    if (!function->reserved)
-        function->account->beyond = function->account->beyond - before + beyond(slot);
+    recount(function, before);
+}
+
+static void set_provisioned(struct function *function, uint64_t provisioned)
+{
+    unsigned before = beyond(function);
+    function->provisioned = (unsigned)provisioned;
+    recount(function, before);
 }
 
 static void set_reserved(struct function *function, bool reserved)
@@ -170,19 +190,19 @@ static void set_reserved(struct function *function, bool reserved)
         return;
     function->reserved = reserved;
     if (reserved)
-        function->account->beyond -= function->beyond;
+        function->account->beyond -= beyond(function);
     else
-        function->account->beyond += function->beyond;
+        function->account->beyond += beyond(function);
 }
 
 /* AWS's reason, or NULL: there is room. */
 static const char *refusal(const struct admission *admission, const struct admission_slot *slot, const struct concurrency *may)
 {
     const struct function *function = slot->function;
-    bool own = slot->running < slot->provisioned;
+    bool own = slot->running < slot->provisioned && function->own < function->provisioned;
     if (function->reserved) {
         uint64_t reserved = (uint64_t)may->reserved, shared = may->provisioned < reserved ? reserved - may->provisioned : 0;
-        bool full = function->running >= reserved || (!own && function->beyond >= shared);
+        bool full = function->running >= reserved || (!own && beyond(function) >= shared);
         return full ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
     }
     uint64_t shared = may->account_claimed < admission->limit ? admission->limit - may->account_claimed : 0;
@@ -201,6 +221,7 @@ bool admission_enter(struct admission *admission, const struct function_version 
     if (admission->concurrency)
         admission->concurrency(admission->concurrency_arg, version, &may);
     set_reserved(slot->function, may.reserved != CONCURRENCY_UNRESERVED);
+    set_provisioned(slot->function, may.provisioned);
     set_counts(slot, slot->running, (unsigned)may.version_provisioned);
     const char *reason = refusal(admission, slot, &may);
     if (reason) {
@@ -232,7 +253,13 @@ void admission_reserve(struct admission *admission, const char *account, const c
 
 void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned)
 {
+    struct concurrency may = {0};
     struct admission_slot *slot;
+    struct function *function = function_find(admission, version->account, version->region, version->name);
+    if (function && admission->concurrency) {
+        admission->concurrency(admission->concurrency_arg, version, &may);
+        set_provisioned(function, may.provisioned);
+    }
     HASH_FIND(hh, admission->versions, &version->key, sizeof version->key, slot);
     if (slot)
         set_counts(slot, slot->running, provisioned);

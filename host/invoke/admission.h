@@ -23,5 +23,5 @@ bool admission_enter(struct admission *admission, const struct function_version 
 void admission_leave(struct admission_slot *slot); /* NULL is allowed */
 /* A reservation was made or taken back: what runs now counts where it belongs. */
 void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved);
-/* The same of a version's provisioned concurrency. */
+/* The same of a version's provisioned concurrency; the function's is asked for. */
 void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned);

@@ -10,14 +10,16 @@
 #define SHARED "ConcurrentInvocationLimitExceeded"
 #define RESERVED "ReservedFunctionConcurrentInvocationLimitExceeded"
 
-/* Two functions; of f the versions $LATEST (key 1) and 1 (key 2). */
+/* Two functions; of f the versions $LATEST (key 1), 1 (key 2) and 2 (key 4). */
 static struct function_version f = {.key = 1, .account = "123456789012", .region = "r", .name = "f"};
 static struct function_version f1 = {.key = 2, .account = "123456789012", .region = "r", .name = "f"};
+static struct function_version f2 = {.key = 4, .account = "123456789012", .region = "r", .name = "f"};
 static struct function_version g = {.key = 3, .account = "123456789012", .region = "r", .name = "g"};
 
 static struct admission *admission;
 static int64_t reserved; /* of f */
 static uint64_t provisioned; /* of f1 */
+static bool moving;          /* f2 has as many while an alias moves to it; the function has them once */
 static struct admission_slot *slots[64];
 static size_t count;
 
@@ -30,7 +32,7 @@ static void concurrency(void *arg, const struct function_version *version, struc
         return;
     ret->reserved = reserved;
     ret->provisioned = provisioned;
-    ret->version_provisioned = version == &f1 ? provisioned : 0;
+    ret->version_provisioned = version == &f1 || (moving && version == &f2) ? provisioned : 0;
 }
 
 static void begin(void)
@@ -38,6 +40,7 @@ static void begin(void)
     admission = admission_new(LIMIT, concurrency, NULL);
     reserved = CONCURRENCY_UNRESERVED;
     provisioned = count = 0;
+    moving = false;
 }
 
 static void leave(size_t n)
@@ -133,5 +136,41 @@ static void test_admission_changes(void)
     end();
 }
 
+/* While an alias moves both of its versions have sandboxes, but the function has no more than it claims. */
+static void test_admission_moving(void)
+{
+    begin();
+    provisioned = 4;
+    moving = true;
+    CU_ASSERT(enter(&g, 20, SHARED) == 6);
+    CU_ASSERT(enter(&f1, 20, SHARED) == 4);
+    CU_ASSERT(enter(&f2, 20, SHARED) == 0);
+    leave(1);
+    CU_ASSERT(enter(&f2, 20, SHARED) == 1);
+    CU_ASSERT(enter(&f1, 20, SHARED) == 0);
+    end();
+    begin();
+    provisioned = 4;
+    moving = true;
+    CU_ASSERT(enter(&f1, 3, NULL) == 3 && enter(&f2, 4, NULL) == 4); /* three of them of the shared six */
+    CU_ASSERT(enter(&g, 20, SHARED) == 3);
+    provisioned = 0; /* nothing is provisioned any more: all seven share */
+    moving = false;
+    admission_provision(admission, &f2, 0);
+    admission_provision(admission, &f1, 0);
+    CU_ASSERT(enter(&g, 1, SHARED) == 0);
+    leave(3);
+    CU_ASSERT(enter(&g, 20, SHARED) == 3);
+    end();
+    begin();
+    reserved = 5;
+    provisioned = 4;
+    moving = true;
+    CU_ASSERT(enter(&f1, 4, NULL) == 4 && enter(&f2, 9, RESERVED) == 1);
+    leave(3);
+    CU_ASSERT(enter(&f, 9, RESERVED) == 1);
+    end();
+}
+
 TEST_MAIN("admission", TEST(test_admission_shared), TEST(test_admission_provisioned), TEST(test_admission_reserved),
-          TEST(test_admission_changes))
+          TEST(test_admission_changes), TEST(test_admission_moving))
