@@ -84,6 +84,7 @@ struct registry {
     void *active_arg;
     registry_provisioned_fn *provisioned;
     void *provisioned_arg;
+    struct loop_timer moves; /* of aliases, to be tried again */
     registry_unused_fn *unused;
     void *unused_arg;
     int64_t inactive_after_us; /* 0: never */

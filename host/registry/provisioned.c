@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "host/registry/function_record.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
+
+#define MOVE_RETRY_MS 1000
 
 /* One setting, read. */
 struct wish {
@@ -86,6 +89,15 @@ static void tell(struct function_record *record, struct version_row *row)
         registry->provisioned(registry->provisioned_arg, row_version(record, row), row->provisioned);
 }
 
+static void want(struct version_row *row, uint64_t share, const struct wish *wish)
+{
+    row->wanted += (uint32_t)share;
+    if (row->wished_ms < wish->modified_ms)
+        row->wished_ms = wish->modified_ms;
+}
+
+/* The listener hears of numbers that change, and of the same number that somebody has asked for again: what has failed is then tried
+ * again at once. */
 void record_provision(struct function_record *record)
 {
     struct wish *wishes;
@@ -95,24 +107,27 @@ void record_provision(struct function_record *record)
         free(wishes);
         return;
     }
-    for (size_t i = 0; i < record->published_count; i++)
+    for (size_t i = 0; i < record->published_count; i++) {
         record->published[i]->wanted = 0;
+        record->published[i]->wished_ms = 0;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct wish *wish = &wishes[i];
         struct version_row *from = wish->moves_from != 0 ? record_published(record, wish->moves_from) : NULL;
         sum += wish->requested;
         for (size_t j = 0; j < wish->count; j++)
-            wish->rows[j]->wanted += (uint32_t)wish->shares[j];
+            want(wish->rows[j], wish->shares[j], wish);
         if (from != NULL)
-            from->wanted += (uint32_t)wish->requested;
+            want(from, wish->requested, wish);
     }
     free(wishes);
     record_set_provisioned(record, sum);
     for (size_t i = 0; i < record->published_count; i++) {
         struct version_row *row = record->published[i];
-        if (row->wanted == row->provisioned)
+        if (row->wanted == row->provisioned && row->wished_ms == row->told_ms)
             continue;
         row->provisioned = row->wanted;
+        row->told_ms = row->wished_ms;
         row->reached = false;
         if (row->provisioned > 0)
             row_wake(record, row);
@@ -195,13 +210,14 @@ bool registry_provisioned_find(struct function_record *record, const char *quali
 
 /* ---- aliases that move ---- */
 
-static void finish_all(void *arg);
-
+/* What could not be written is tried again: nothing else would come and do it. */
 static void moved(void *arg, const struct err *err)
 {
-    (void)arg;
-    if (err != NULL)
-        log_error("provisioned.move", "error=\"%s\" effect=\"an alias goes on with its old version\"", err->msg);
+    struct registry *registry = arg;
+    if (err == NULL)
+        return;
+    log_error("provisioned.move", "error=\"%s\" effect=\"an alias goes on with its old version\" next_ms=%d", err->msg, MOVE_RETRY_MS);
+    loop_timer_set(registry->loop, &registry->moves, clock_mono_us() + MOVE_RETRY_MS * 1000);
 }
 
 /* The alias as it was set, without the weight that held it. Its RevisionId stays: nobody has changed it. */
@@ -225,19 +241,19 @@ static void finish_moves(struct function_record *record)
         const struct wish *wish = &wishes[i];
         if (wish->moves_from == 0 || wish->count == 0 || !wish->rows[0]->reached)
             continue;
-        if (registry_settings_wait(record, finish_all, record->registry))
+        if (registry_settings_wait(record, registry_finish_moves, record->registry))
             break;
         CLEANUP(freep) char *alias = alias_let_go(record, wish->qualifier);
         CLEANUP(freep) char *setting = provisioned_value(wish->requested, wish->modified_ms, 0);
         const struct setting_change changes[] = {{SETTING_PROVISIONED, wish->qualifier, setting},
                                                  {SETTING_ALIAS, wish->qualifier, alias}};
         if (alias != NULL)
-            registry_settings_write(record, changes, ARRAY_LEN(changes), moved, NULL);
+            registry_settings_write(record, changes, ARRAY_LEN(changes), moved, record->registry);
     }
     free(wishes);
 }
 
-static void finish_all(void *arg)
+void registry_finish_moves(void *arg)
 {
     struct registry *registry = arg;
     struct function_record *record, *next;

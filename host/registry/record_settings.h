@@ -36,6 +36,7 @@ void record_free_settings(struct function_record *record);
 void record_wake_waiting(struct function_record *record);
 /* provisioned.c: the settings, aliases or versions have changed. */
 void record_provision(struct function_record *record);
+void registry_finish_moves(void *registry); /* of all aliases that can go on */
 const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
 int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
 

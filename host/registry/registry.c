@@ -19,6 +19,7 @@ int registry_open(const struct registry_options *options, struct registry **ret_
     registry->runtimes = options->runtimes;
     registry->runtimes_exact = options->runtimes_exact;
     registry_idle_init(registry, options->inactive_after_s);
+    loop_timer_init(&registry->moves, registry_finish_moves, registry);
     long seed;
     id_random(&seed, sizeof(seed));
     srand48(seed);
@@ -45,6 +46,7 @@ void registry_close(struct registry *registry)
     registry->unused = NULL;
     registry->provisioned = NULL;
     registry_idle_stop(registry);
+    loop_timer_cancel(registry->loop, &registry->moves);
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)

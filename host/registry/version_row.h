@@ -14,6 +14,7 @@ struct version_row {
     char revision_id[ID_UUID_BYTES];
     char unsettled_revision_id[ID_UUID_BYTES]; /* shown while PENDING or SETTLING; empty after a start */
     uint32_t provisioned, wanted;              /* sandboxes to be there; wanted: while that is counted */
+    int64_t wished_ms, told_ms;                /* when that was last asked for, and of what time the listener has heard */
     bool reached;                              /* they are */
     enum row_rest rest;
     int64_t awake_us;                          /* since then, on the monotonic clock */

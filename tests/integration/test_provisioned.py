@@ -277,6 +277,22 @@ def test_failed(client, stoke, name):
     assert any("INIT_REPORT" in m and "Phase: init\tStatus: error" in m for m in messages), messages
 
 
+def test_asking_again_tries_again(client, stoke, name):
+    """What has failed waits longer and longer between its tries; somebody who asks for the same number is not kept waiting for that."""
+    publish(client, stoke, name, {"app.py": BROKEN})
+    provision(client, name, "1", 1, wait=False)
+    await_status(client, name, "1", "FAILED")
+    first = f"function={name} version=1 failures=1 "
+    assert stoke.log().count(first) == 1
+    provision(client, name, "1", 1, wait=False)
+    for _ in range(800):
+        if stoke.log().count(first) == 2:
+            break
+        time.sleep(0.025)
+    assert stoke.log().count(first) == 2
+    await_status(client, name, "1", "FAILED")
+
+
 def test_refusals(client, stoke, name):
     publish(client, stoke, name)
     publish(client, stoke, name, {"app.py": HERE + "#\n"})
