@@ -69,6 +69,9 @@ void registry_update_commit(struct function_record *record, const struct functio
 /* Gives a claim up; a function that was not created yet is gone. */
 void registry_abandon(struct function_record *record);
 
+/* ERR_CONFLICT, in AWS's words, while the function is being updated: its RevisionId is about to change. */
+int registry_check_idle(const struct function_record *record, struct err *err) WARN_UNUSED;
+
 /* Publishes $LATEST; done sees the new version as the last of registry_describe_at(). description: NULL for $LATEST's own.
  * Returns 1 without calling done if the newest version is the same, the description apart. ERR_CONFLICT while an update is under
  * way. */

@@ -288,10 +288,16 @@ static int refuse_busy(const struct function_record *record, struct err *err)
                    "The operation cannot be performed at this time. An update is in progress for resource: %s", arn);
 }
 
+int registry_check_idle(const struct function_record *record, struct err *err)
+{
+    return record->state == RECORD_READY ? 0 : refuse_busy(record, err);
+}
+
 int registry_update_begin(struct function_record *record, struct err *err)
 {
-    if (record->state != RECORD_READY)
-        return refuse_busy(record, err);
+    int r = registry_check_idle(record, err);
+    if (r < 0)
+        return r;
     record_set_state(record, RECORD_CLAIMED);
     return 0;
 }

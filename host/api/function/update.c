@@ -47,12 +47,15 @@ static void updated(void *arg, struct function_record *record, const struct err 
     call_reply(call, function_output(&facts, publish ? facts.version : NULL, OUTPUT_WHOLE));
 }
 
-/* The function and what it is now; refuses a RevisionId that is not the latest. False: the call has failed. */
-static bool find_latest(struct api_call *call, struct function_name *name, struct function_record **record,
+/* The function and what it is now; refuses a RevisionId that is not the latest, which a write on its way may be about to change. False:
+ * the call has failed, or waits. */
+static bool find_latest(struct api_call *call, api_handler_fn *handler, struct function_name *name, struct function_record **record,
                         struct function_facts *facts)
 {
     struct err err;
     if (!call_latest_name(call, name) || !call_function(call, name, record))
+        return false;
+    if (json_get(call->aws.input, "RevisionId") != NULL && call_waits(call, *record, handler))
         return false;
     if (registry_describe(*record, NULL, facts, &err) < 0) {
         call_fail_err(call, &err);
@@ -67,7 +70,7 @@ void update_function_configuration(struct api_call *call)
     struct function_record *record;
     struct function_facts facts;
     struct err err;
-    if (!find_latest(call, &name, &record, &facts))
+    if (!find_latest(call, update_function_configuration, &name, &record, &facts))
         return;
     cJSON *config = function_config_changed(call, facts.config, &name);
     if (config == NULL)
@@ -144,7 +147,7 @@ void update_function_code(struct api_call *call)
     struct function_facts facts;
     struct err err;
     cJSON *config = NULL;
-    if (!code_request_fits(call) || !find_latest(call, &name, &record, &facts) ||
+    if (!code_request_fits(call) || !find_latest(call, update_function_code, &name, &record, &facts) ||
         !function_config_refuse(call, call->aws.input))
         return;
     struct http_slice zip = code_blob(call);

@@ -45,6 +45,8 @@ void publish_version(struct api_call *call)
     struct err err;
     if (!call_latest_name(call, &name) || !call_function(call, &name, &record) || !function_config_refuse(call, call->aws.input))
         return;
+    if (json_get(call->aws.input, "RevisionId") != NULL && call_waits(call, record, publish_version))
+        return; /* which may be about to change it */
     if (registry_describe(record, NULL, &latest, &err) < 0) {
         call_fail_err(call, &err);
         return;

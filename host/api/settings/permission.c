@@ -34,6 +34,11 @@ static bool revision_is_current(struct api_call *call, struct function_record *r
 {
     const char *wanted = json_str(call->aws.input, "RevisionId");
     CLEANUP(freep) char *current = revision_of(record, qualifier);
+    struct err err;
+    if (wanted != NULL && *qualifier == '\0' && registry_check_idle(record, &err) < 0) {
+        call_fail_err(call, &err); /* else the update and this could both be the one that changes it */
+        return false;
+    }
     if (wanted == NULL || str_eq(wanted, current))
         return true;
     call_fail(call, "PreconditionFailedException",
