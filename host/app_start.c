@@ -97,6 +97,7 @@ static int start_spawner(struct app *app, struct err *err)
         .data_dir = app->data.path,
         .cgroup_name = cgroup,
         .uid_base = (uint32_t)app->config->uid_base,
+        .silence_us = app->config->spawner_silence_s * 1000000,
         .lock_fd = app->data.lock_fd,
     };
     if (access(options.spawner_path, X_OK) < 0)

@@ -40,6 +40,7 @@ struct config {
     int64_t pool_blanks_min, pool_blanks_max, pool_workers_max, pool_keep_alive_s, pool_freeze_ms, pool_wait_ms;
     int64_t job_threads;
     char *spawner;
+    int64_t spawner_silence_s;
     int64_t uid_base;
 };
 

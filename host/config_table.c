@@ -29,6 +29,9 @@ const struct config_setting config_table[] = {
      "Directory of Stoke's own runtime files. Empty: beside the program."},
     {"spawner", CONFIG_TEXT, AT(spawner), NULL, 0, 0, NULL, "",
      "The program stoke-spawner. Empty: beside stoked."},
+    {"spawner.silence", CONFIG_INT, AT(spawner_silence_s), "s", 1, 3600, NULL, "30",
+     "A spawner that says nothing for so long hangs and is replaced; all sandboxes end with it. It answers within milliseconds, on a "
+     "machine that is busy within seconds."},
     {"network", CONFIG_CHOICE, AT(network), NULL, 0, 0, "isolated|public", "isolated",
      "What functions reach: isolated is their own loopback and Stoke's API. public is not available yet and is refused."},
     {"functions.endpoint", CONFIG_CHOICE, AT(functions_endpoint), NULL, 0, 0, "none|invoke|account", "invoke",

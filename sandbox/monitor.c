@@ -41,6 +41,7 @@ struct monitor {
     char *own_dir, *tmp_dir, *zygote_path, *missing;
     int lock, uid_lock, signals;
     int data_lock; /* stoked's, as it was given to us, or -1 */
+    uint32_t spawners; /* how many we have started */
     int alive[2]; /* we hold the write end; the spawner reads its end as ours */
 };
 
@@ -217,7 +218,27 @@ static int start_spawner(struct monitor *monitor, pid_t *ret_pid, struct err *er
     close(pair[1]);
     if (pid > 0)
         *ret_pid = pid;
+    monitor->spawners++;
     return rc;
+}
+
+/* What stoked says. True: nothing any more, it is gone. spawner: the one that runs, or -1. */
+static bool hear(const struct monitor *monitor, pid_t spawner)
+{
+    struct monitor_complaint complaint;
+    struct err err;
+    int fds[FD_PASS_MAX];
+    size_t nfds = 0;
+    ssize_t n = fd_recv(MONITOR_SOCKET_FD, &complaint, sizeof complaint, fds, &nfds, &err);
+    for (size_t i = 0; n > 0 && i < nfds; i++)
+        close(fds[i]); /* stoked has nothing to give us */
+    if (n != sizeof complaint)
+        return true;
+    if (spawner > 0 && complaint.spawner == monitor->spawners) {
+        log_warn("monitor.spawner_silent", "pid=%d", spawner);
+        kill(spawner, SIGKILL); /* of a pid namespace's first process: all in it end, and so do stopped ones */
+    }
+    return false;
 }
 
 /* True when it is time to end: stoked is gone, or a signal says so. False: the spawner is dead. */
@@ -228,7 +249,7 @@ static bool watch(struct monitor *monitor, pid_t spawner)
         struct signalfd_siginfo info;
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return true;
-        if (fds[0].revents) /* stoked says nothing: it is its end */
+        if (fds[0].revents && hear(monitor, spawner))
             return true;
         while (read(monitor->signals, &info, sizeof info) == sizeof info)
             if (info.ssi_signo != SIGCHLD)
@@ -257,7 +278,7 @@ static int serve(struct monitor *monitor, struct err *err)
         failures = clock_mono_us() - began < SHORT_LIFE_US ? failures + 1 : 0;
         if (failures >= FAILURES_MAX)
             return err_set(err, ERR_UNAVAILABLE, "the spawner died %u times in a row right after its start", failures);
-        if (failures > 1 && poll(&(struct pollfd){.fd = MONITOR_SOCKET_FD, .events = POLLIN}, 1, PAUSE_MS_MAX) > 0)
+        if (failures > 1 && poll(&(struct pollfd){.fd = MONITOR_SOCKET_FD, .events = POLLIN}, 1, PAUSE_MS_MAX) > 0 && hear(monitor, -1))
             return 0;
     }
 }

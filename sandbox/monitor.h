@@ -13,6 +13,11 @@ enum monitor_said {
     MONITOR_FAILED = 'F',  /* and why, up to the end of the message; the monitor ends */
 };
 
+/* stoked -> monitor: a spawner says nothing any more; it is killed, and a new one started. */
+struct monitor_complaint {
+    uint32_t spawner; /* its number, from 1 on: its successor is not meant */
+};
+
 struct monitor_options {
     const char *data_dir, *cgroup_name;
     uint32_t uid_base; /* 0: choose */

@@ -1,4 +1,6 @@
-/* stoked's side of the spawner. */
+/* stoked's side of the spawner, and the watch over it: every few seconds it is asked for a sign of life. One that gives none for
+ * SILENT_ROUNDS rounds (it hangs, or somebody stopped it) is replaced by the monitor, as one that died is. Rounds are counted, not time:
+ * a machine that sleeps, or a group that is frozen, holds both sides, and is one long round. */
 #include "sandbox/spawn_client.h"
 
 #include <errno.h>
@@ -23,6 +25,9 @@
 #include "sandbox/spawn_link.h"
 
 #define STOP_US_MAX (5 * 1000000)
+#define SILENCE_US_DEFAULT (30 * 1000000)
+#define SILENT_ROUNDS 5       /* without a word from the spawner, until it is replaced */
+#define SILENT_ROUNDS_MAX 15  /* and until the monitor counts as gone: it has had its time to bring a new one */
 
 struct spawn_client {
     struct loop *loop;
@@ -32,11 +37,19 @@ struct spawn_client {
     int control;
     struct loop_watch *watch;
     struct spawn_link *link; /* NULL: no spawner at the moment */
+    uint32_t spawners;       /* how many there were */
+    struct loop_timer round;
+    int64_t round_us;
+    unsigned silent; /* rounds in a row */
+    bool heard;      /* in this round */
 };
 
 static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t nfds)
 {
     struct spawn_client *client = arg;
+    client->heard = true;
+    if (msg->op == SPAWN_PONG)
+        return; /* has no descriptors: the spawner is ours */
     client->events->message(client->arg, msg, fds, nfds);
 }
 
@@ -52,9 +65,38 @@ static const struct spawn_link_events link_events = {.message = on_message, .end
 static void monitor_is_gone(struct spawn_client *client)
 {
     loop_remove(STEAL(client->watch));
+    loop_timer_cancel(client->loop, &client->round);
     if (client->link)
         on_link_ended(client);
     client->events->gone(client->arg);
+}
+
+static void complain(struct spawn_client *client)
+{
+    const struct monitor_complaint complaint = {.spawner = client->spawners};
+    struct err err;
+    log_error("spawner.silent", "seconds=%lld effect=\"it is replaced\"", (long long)(client->round_us * SILENT_ROUNDS / 1000000));
+    if (fd_send(client->control, &complaint, sizeof complaint, NULL, 0, &err) < 0)
+        log_error("spawner.monitor", "error=\"%s\"", err.msg);
+}
+
+static void on_round(void *arg)
+{
+    struct spawn_client *client = arg;
+    const struct spawn_msg ping = {.op = SPAWN_PING};
+    struct err err;
+    client->silent = client->heard ? 0 : client->silent + 1;
+    client->heard = false;
+    if (client->silent >= SILENT_ROUNDS_MAX) {
+        log_error("spawner.monitor", "error=\"the monitor brings no spawner\"");
+        monitor_is_gone(client);
+        return;
+    }
+    if (client->link && client->silent == SILENT_ROUNDS)
+        complain(client);
+    if (client->link && spawn_link_send(client->link, &ping, NULL, 0, &err) < 0)
+        log_debug("spawner.ping", "error=\"%s\"", err.msg); /* its queue is full: it may still empty it in time */
+    loop_timer_set(client->loop, &client->round, clock_mono_us() + client->round_us);
 }
 
 static void on_control(void *arg, uint32_t epoll_events)
@@ -71,6 +113,8 @@ static void on_control(void *arg, uint32_t epoll_events)
     if (n > 0 && text[0] == MONITOR_SPAWNER && nfds == 1) {
         if (client->link)
             on_link_ended(client); /* its end was not read yet */
+        client->spawners++;
+        client->heard = true;
         if (spawn_link_new(client->loop, fds[0], &link_events, client, &client->link, &err) == 0) {
             client->events->up(client->arg);
             return;
@@ -140,6 +184,9 @@ int spawn_client_start(struct loop *loop, const struct spawn_options *options, c
         return err_set(err, ERR_NO_MEMORY, "no memory for the spawner's client");
     }
     *client = (struct spawn_client){.loop = loop, .events = events, .arg = arg, .control = pair[0], .monitor = -1};
+    client->round_us = (options->silence_us ? options->silence_us : SILENCE_US_DEFAULT) / SILENT_ROUNDS;
+    loop_timer_init(&client->round, on_round, client);
+    loop_timer_set(loop, &client->round, clock_mono_us() + client->round_us);
     int rc = start_monitor(options, pair[1], &client->monitor, err);
     close(pair[1]);
     if (rc == 0)
@@ -178,6 +225,7 @@ void spawn_client_stop(struct spawn_client *client)
 {
     if (!client)
         return;
+    loop_timer_cancel(client->loop, &client->round);
     loop_remove(client->watch);
     spawn_link_free(client->link);
     close(client->control);

@@ -18,6 +18,7 @@ struct spawn_options {
     const char *data_dir;     /* absolute; trees/ lies below it, the spawner keeps its own things in data_dir/sandbox */
     const char *cgroup_name;  /* unique per daemon, e.g. "stoke-4566" */
     uint32_t uid_base;        /* 0: choose a free range of unique uids by itself */
+    int64_t silence_us;       /* a spawner that says nothing for so long is replaced; 0: 30 s */
     int lock_fd;              /* the lock on data_dir, which the monitor shares until it has swept everything; 0: none */
 };
 
@@ -28,7 +29,7 @@ struct spawn_events {
     void (*lost)(void *arg);
     /* A (new) spawner is there; zygotes must be started again. Called for the first one too. */
     void (*up)(void *arg);
-    /* The monitor is gone: nothing can be contained any more; the daemon has to end. */
+    /* The monitor is gone, or brings no spawner any more: nothing can be contained; the daemon has to end. */
     void (*gone)(void *arg);
 };
 

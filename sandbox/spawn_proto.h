@@ -11,7 +11,7 @@
  *   ROOM_LIMIT, ROOM_THAW: no answer      ROOM_FREEZE -> ROOM_FROZEN      ROOM_STAT -> ROOM_STATS
  *   ROOM_RESET   -> ROOM_READY: all processes but pid 1 were killed, /tmp and the mounts are kept, a new worker is sealed
  *                   and waits; another ROOM_ASSIGN with the same values sends its GO
- *   ROOM_KILL    -> ROOM_DEAD (nothing of it is left)
+ *   ROOM_KILL    -> ROOM_DEAD (nothing of it is left)      PING -> PONG
  *   unasked:        ROOM_EXITED (the runtime process ended, or the OOM killer was there)
  */
 #pragma once
@@ -19,7 +19,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SPAWN_PROTO_VERSION 1
 #define SPAWN_PATH_MAX 256
 #define SPAWN_LAYERS_MAX 5
 #define SPAWN_DIGEST_BYTES 65 /* hexadecimal SHA-256 and NUL */
@@ -40,6 +39,7 @@ enum spawn_op {
     SPAWN_HOST_REPORT, /* -> SPAWN_HOST: what this host can enforce */
     SPAWN_ROOM_EXPECT,
     SPAWN_TREE_FORGET, /* a code tree is about to be deleted: drop cached mounts of it; -> SPAWN_TREE_FORGOTTEN */
+    SPAWN_PING,
     /* spawner -> stoked */
     SPAWN_ZYGOTE_UP = 64,
     SPAWN_ZYGOTE_DOWN,
@@ -52,6 +52,7 @@ enum spawn_op {
     SPAWN_ROOM_DEAD,
     SPAWN_HOST,
     SPAWN_TREE_FORGOTTEN,
+    SPAWN_PONG,
 };
 
 enum spawn_zygote_kind {

@@ -98,6 +98,7 @@ int spawn_check(const struct spawn_msg *msg, struct err *err)
     case SPAWN_ROOM_STAT:
     case SPAWN_ROOM_KILL:
     case SPAWN_HOST_REPORT:
+    case SPAWN_PING:
         return 0;
     default:
         return err_set(err, ERR_INVALID, "unknown operation %u", msg->op);

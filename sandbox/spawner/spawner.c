@@ -238,7 +238,8 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
     struct err err = {0};
     for (size_t i = 0; i < nfds; i++)
         close(fds[i]); /* stoked has nothing to give us */
-    spawner_idle_soon(spawner);
+    if (msg->op != SPAWN_PING)
+        spawner_idle_soon(spawner);
     if (spawn_check(msg, &err) < 0) {
         on_bad_message(spawner, msg, &err);
         return;
@@ -259,6 +260,9 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
         break;
     case SPAWN_TREE_FORGET:
         forget_tree(spawner, msg);
+        break;
+    case SPAWN_PING:
+        spawner_send(spawner, &(struct spawn_msg){.op = SPAWN_PONG}, NULL, 0);
         break;
     default:
         on_room_message(spawner, msg);

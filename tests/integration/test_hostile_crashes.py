@@ -16,7 +16,7 @@ import time
 import pytest
 
 from attack import creation, health, honest_answers, make_honest, until
-from daemon import Leftovers, archive, descendants, processes
+from daemon import SLOW, Leftovers, archive, descendants, processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: kills privileged processes and mounts file systems")
 
@@ -231,6 +231,56 @@ def test_spawner_that_does_not_answer(own):
         os.kill(spawner, signal.SIGCONT)
     until(lambda: own.invoke("other", {"n": 5})[2] == b"5", 30, "an answer")
     honest_answers(own)
+
+
+def test_spawner_that_hangs_is_replaced(make_stoke):
+    """It says nothing for spawner.silence: the monitor ends it and starts another, as after its death."""
+    stoke = make_stoke(config={"spawner.silence": 3})
+    make_honest(stoke)
+    client = stoke.client()
+    client.publish_version(FunctionName="honest")
+    client.put_provisioned_concurrency_config(FunctionName="honest", Qualifier="1", ProvisionedConcurrentExecutions=1)
+    until(lambda: ready(client), what="provisioned concurrency")
+    monitor, spawner = family(stoke)
+    os.kill(spawner, signal.SIGSTOP)
+    until(lambda: health(stoke)["spawnerLosses"] == 1 and health(stoke)["ready"], 30, "another spawner")
+    assert spawner not in processes() and family(stoke)[0] == monitor
+    assert "spawner.silent" in stoke.log() and "monitor.spawner_silent" in stoke.log()
+    honest_answers(stoke)
+    until(lambda: ready(client), what="provisioned concurrency")
+    assert health(stoke)["spawnerLosses"] == 1
+
+
+def ready(client):
+    return client.get_provisioned_concurrency_config(FunctionName="honest", Qualifier="1")["Status"] == "READY"
+
+
+def test_spawner_that_goes_on_in_time_stays(own):
+    monitor, spawner = family(own)
+    for _ in range(3):
+        os.kill(spawner, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(spawner, signal.SIGCONT)
+        honest_answers(own)
+    assert family(own) == (monitor, spawner) and health(own)["spawnerLosses"] == 0
+
+
+def test_stopped_with_its_monitor(make_stoke):
+    """Nobody can bring another spawner: stoked ends, as without a monitor, and does not promise what nobody keeps."""
+    stoke = make_stoke(config={"spawner.silence": 2})
+    make_honest(stoke)
+    pids = family(stoke)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert stoke.process.wait(60 * SLOW) == 1
+        assert "brings no spawner" in stoke.log()
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    stoke.start()
+    honest_answers(stoke)
 
 
 # ---- a disk that is full

@@ -49,7 +49,7 @@ static void test_spawn_check_good(void)
 static void test_spawn_check_operations(void)
 {
     CU_ASSERT(check(&(struct spawn_msg){.op = 0}) < 0);
-    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_TREE_FORGET + 1}) < 0);
+    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_PING + 1}) < 0);
     CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_READY}) < 0);
     CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_MAKE, .room_id = 0}) < 0);
 }
