@@ -8,6 +8,7 @@
 #include "host/api/call.h"
 #include "host/api/code.h"
 #include "host/api/handlers.h"
+#include "host/api/missing.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 
@@ -148,25 +149,24 @@ static void refuse(struct api_call *call)
               arn, call->aws.op_name);
 }
 
-/* What an operation without a handler belongs to, for those that are there for one thing. */
+/* What an operation without a handler lacks, by a part of its name. */
 static void refuse_unsupported(struct api_call *call)
 {
     static const struct {
-        const char *part, *belongs_to;
+        const char *part, *missing;
     } things[] = {
-        {"DurableExecution", "durable executions"},
-        {"CapacityProvider", "capacity providers"},
-        {"FunctionScalingConfig", "capacity providers"},
-        {"InvokeAsync", "asynchronous invocation; AWS has deprecated it for Invoke with the type Event"},
+        {"DurableExecution", MISSING_DURABLE},
+        {"CapacityProvider", MISSING_CAPACITY},
+        {"FunctionScalingConfig", MISSING_CAPACITY},
+        {"InvokeAsync", MISSING_QUEUE},
+        {"InvokeWithResponseStream", MISSING_STREAMS},
+        {"ResourcePolicy", MISSING_POLICIES},
     };
-    for (size_t i = 0; i < ARRAY_LEN(things); i++) {
-        if (strstr(call->aws.op_name, things[i].part) == NULL)
-            continue;
-        CLEANUP(freep) char *what = str_format("%s (%s)", call->aws.op_name, things[i].belongs_to);
-        call_fail_unsupported(call, what);
-        return;
-    }
-    call_fail_unsupported(call, call->aws.op_name);
+    const char *missing = MISSING_STS;
+    for (size_t i = 0; i < ARRAY_LEN(things); i++)
+        if (strstr(call->aws.op_name, things[i].part) != NULL)
+            missing = things[i].missing;
+    call_fail_unsupported(call, call->aws.op_name, missing);
 }
 
 void api_dispatch(struct api *api, struct http_req *req, const struct aws_request *request)

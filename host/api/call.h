@@ -53,8 +53,8 @@ void call_fail(struct api_call *call, const char *code, const char *fmt, ...) PR
 void call_fail_members(struct api_call *call, const char *code, cJSON *members, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* The one mapping of error kinds to AWS's errors (errors.c). */
 void call_fail_err(struct api_call *call, const struct err *err);
-/* "what is not implemented in Stoke": status 501, code NotImplemented. */
-void call_fail_unsupported(struct api_call *call, const char *what);
+/* "what is not implemented in Stoke: missing.": status 501, code NotImplemented. missing: one of missing.h. */
+void call_fail_unsupported(struct api_call *call, const char *what, const char *missing);
 
 /* The HTTP status of an error code that no model lists, else 0. */
 int errors_status(const char *code);

@@ -62,7 +62,7 @@ void call_fail_err(struct api_call *call, const struct err *err)
     call_fail(call, code, "%s", err->msg);
 }
 
-void call_fail_unsupported(struct api_call *call, const char *what)
+void call_fail_unsupported(struct api_call *call, const char *what, const char *missing)
 {
-    call_fail(call, "NotImplemented", "%s is not implemented in Stoke", what);
+    call_fail(call, "NotImplemented", "%s is not implemented in Stoke: %s.", what, missing);
 }

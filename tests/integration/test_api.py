@@ -257,7 +257,7 @@ def test_create_refusals(client, stoke, name):
 def test_unavailable_is_named(client, stoke, name, more):
     error = refused("NotImplemented", client.create_function, **{**stoke.function(name), **more})
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert error["Error"]["Message"].endswith("is not implemented in Stoke")
+    assert " is not implemented in Stoke: " in error["Error"]["Message"]
     refused("ResourceNotFoundException", client.get_function, FunctionName=name)
 
 

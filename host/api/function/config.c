@@ -10,6 +10,7 @@
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
 #include "host/api/layer/layer.h"
+#include "host/api/missing.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
@@ -42,25 +43,25 @@ static bool not_empty(const cJSON *value)
 /* Members that change nothing when empty and are not available otherwise. */
 static const struct {
     const char *parent, *member; /* parent: "" for the input itself */
-    const char *what;
+    const char *what, *missing;
 } unavailable[] = {
-    {"", "PublishTo", "PublishTo"},
-    {"", "S3Bucket", "Code from S3 (S3Bucket)"},
-    {"", "S3Key", "Code from S3 (S3Key)"},
-    {"", "ImageUri", "Code from a container image (ImageUri)"},
-    {"", "SourceKMSKeyArn", "SourceKMSKeyArn"},
-    {"Code", "S3Bucket", "Code from S3 (Code.S3Bucket)"},
-    {"Code", "S3Key", "Code from S3 (Code.S3Key)"},
-    {"Code", "ImageUri", "Code from a container image (Code.ImageUri)"},
-    {"Code", "SourceKMSKeyArn", "Code.SourceKMSKeyArn"},
-    {"", "ImageConfig", "ImageConfig"},
-    {"", "FileSystemConfigs", "FileSystemConfigs (EFS)"},
-    {"", "KMSKeyArn", "KMSKeyArn"},
-    {"", "CapacityProviderConfig", "CapacityProviderConfig"},
-    {"", "DurableConfig", "DurableConfig"},
-    {"", "TenancyConfig", "TenancyConfig"},
-    {"VpcConfig", "SubnetIds", "VpcConfig (networks of one's own)"},
-    {"VpcConfig", "SecurityGroupIds", "VpcConfig (networks of one's own)"},
+    {"", "PublishTo", "PublishTo", MISSING_CAPACITY},
+    {"", "S3Bucket", "Code from S3 (S3Bucket)", MISSING_S3},
+    {"", "S3Key", "Code from S3 (S3Key)", MISSING_S3},
+    {"", "ImageUri", "Code from a container image (ImageUri)", MISSING_IMAGES},
+    {"", "SourceKMSKeyArn", "SourceKMSKeyArn", MISSING_KMS},
+    {"Code", "S3Bucket", "Code from S3 (Code.S3Bucket)", MISSING_S3},
+    {"Code", "S3Key", "Code from S3 (Code.S3Key)", MISSING_S3},
+    {"Code", "ImageUri", "Code from a container image (Code.ImageUri)", MISSING_IMAGES},
+    {"Code", "SourceKMSKeyArn", "Code.SourceKMSKeyArn", MISSING_KMS},
+    {"", "ImageConfig", "ImageConfig", MISSING_IMAGES},
+    {"", "FileSystemConfigs", "FileSystemConfigs (EFS)", MISSING_EFS},
+    {"", "KMSKeyArn", "KMSKeyArn", MISSING_KMS},
+    {"", "CapacityProviderConfig", "CapacityProviderConfig", MISSING_CAPACITY},
+    {"", "DurableConfig", "DurableConfig", MISSING_DURABLE},
+    {"", "TenancyConfig", "TenancyConfig", MISSING_TENANTS},
+    {"VpcConfig", "SubnetIds", "VpcConfig (networks of one's own)", MISSING_VPC},
+    {"VpcConfig", "SecurityGroupIds", "VpcConfig (networks of one's own)", MISSING_VPC},
 };
 
 bool function_config_refuse(struct api_call *call, const cJSON *input)
@@ -69,12 +70,12 @@ bool function_config_refuse(struct api_call *call, const cJSON *input)
         const cJSON *parent = *unavailable[i].parent != '\0' ? json_get(input, unavailable[i].parent) : input;
         if (parent == NULL || !not_empty(json_get(parent, unavailable[i].member)))
             continue;
-        call_fail_unsupported(call, unavailable[i].what);
+        call_fail_unsupported(call, unavailable[i].what, unavailable[i].missing);
         return false;
     }
     const char *package = json_str(input, "PackageType");
     if (package != NULL && str_eq(package, "Image")) {
-        call_fail_unsupported(call, "PackageType Image");
+        call_fail_unsupported(call, "PackageType Image", MISSING_IMAGES);
         return false;
     }
     return true;

@@ -9,6 +9,7 @@
 
 #include "host/api/call.h"
 #include "host/api/handlers.h"
+#include "host/api/missing.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/id.h"
@@ -206,7 +207,9 @@ static void set_trace(struct visit *visit)
 /* What Stoke does not have yet, and what is out of bounds. False: the call has failed. */
 static bool acceptable(struct api_call *call)
 {
-    static const char *const unavailable[] = {"DurableExecutionName", "TenantId"};
+    static const struct {
+        const char *member, *missing;
+    } unavailable[] = {{"DurableExecutionName", MISSING_DURABLE}, {"TenantId", MISSING_TENANTS}};
     const char *type = json_str(call->aws.input, "InvocationType");
     if (call->aws.payload.n > PAYLOAD_BYTES_MAX) {
         call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %u bytes for the InvokeFunction operation",
@@ -214,15 +217,15 @@ static bool acceptable(struct api_call *call)
         return false;
     }
     if (type != NULL && str_eq(type, "Event")) {
-        call_fail_unsupported(call, "Invoke with InvocationType Event");
+        call_fail_unsupported(call, "Invoke with InvocationType Event", MISSING_QUEUE);
         return false;
     }
     for (size_t i = 0; i < ARRAY_LEN(unavailable); i++) {
-        const char *value = json_str(call->aws.input, unavailable[i]);
+        const char *value = json_str(call->aws.input, unavailable[i].member);
         if (value == NULL || *value == '\0')
             continue;
-        CLEANUP(freep) char *what = str_format("Invoke with %s", unavailable[i]);
-        call_fail_unsupported(call, what);
+        CLEANUP(freep) char *what = str_format("Invoke with %s", unavailable[i].member);
+        call_fail_unsupported(call, what, unavailable[i].missing);
         return false;
     }
     return true;

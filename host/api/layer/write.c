@@ -5,6 +5,7 @@
 #include "host/api/code.h"
 #include "host/api/handlers.h"
 #include "host/api/layer/output.h"
+#include "host/api/missing.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
@@ -63,7 +64,7 @@ void publish_layer_version(struct api_call *call)
     if (!code_request_fits(call) || !layer_of_call(call, &name))
         return;
     if (json_get(content, "S3Bucket") != NULL || json_get(content, "S3Key") != NULL) {
-        call_fail_unsupported(call, "An archive from S3 (Content.S3Bucket)");
+        call_fail_unsupported(call, "An archive from S3 (Content.S3Bucket, Content.S3Key)", MISSING_S3);
         return;
     }
     struct http_slice zip = code_blob(call);
