@@ -87,6 +87,25 @@ bool cgroup_field(const char *text, const char *key, uint64_t *ret)
     return false;
 }
 
+int cgroup_use_memory(const struct cgroup_hierarchy *h, const char *leaf, const char *used_file, const char *oom_file,
+                      struct cgroup_usage *usage, struct err *err)
+{
+    char text[CGROUP_TEXT_MAX];
+    if (cgroup_read(h->root_fd, leaf, used_file, text, err) < 0)
+        return -(int)err->kind;
+    uint64_t used = strtoull(text, NULL, 10), active = 0, inactive = 0, kills = 0;
+    if (cgroup_read(h->root_fd, leaf, "memory.stat", text, err) < 0)
+        return -(int)err->kind;
+    cgroup_field(text, "active_file", &active);
+    cgroup_field(text, "inactive_file", &inactive);
+    if (cgroup_read(h->root_fd, leaf, oom_file, text, err) < 0)
+        return -(int)err->kind;
+    cgroup_field(text, "oom_kill", &kills);
+    usage->memory_bytes = used > active + inactive ? used - active - inactive : 0;
+    usage->oom_kills = (uint32_t)kills;
+    return 0;
+}
+
 /* ---- all groups of a daemon */
 
 static bool is_name(const char *name)

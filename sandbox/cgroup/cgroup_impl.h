@@ -83,4 +83,7 @@ int cgroup_write(int dirfd, const char *leaf, const char *file, const char *text
 int cgroup_read(int dirfd, const char *leaf, const char *file, char text[CGROUP_TEXT_MAX], struct err *err);
 /* The number behind "key " at the start of a line; false if there is none. */
 bool cgroup_field(const char *text, const char *key, uint64_t *ret);
+/* Memory without the page cache of files, which goes when it is needed, and OOM kills; the versions name two of the files otherwise. */
+int cgroup_use_memory(const struct cgroup_hierarchy *h, const char *leaf, const char *used_file, const char *oom_file,
+                      struct cgroup_usage *usage, struct err *err);
 int cgroup_open_file(int dirfd, const char *leaf, const char *file, int flags);

@@ -92,20 +92,7 @@ static int freeze(const struct cgroup_hierarchy *h, const char *leaf, bool froze
 static int use_memory(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
                       struct err *err)
 {
-    char text[CGROUP_TEXT_MAX];
-    if (cgroup_read(h->root_fd, leaf, "memory.usage_in_bytes", text, err) < 0)
-        return -(int)err->kind;
-    uint64_t used = strtoull(text, NULL, 10), active = 0, inactive = 0, kills = 0;
-    if (cgroup_read(h->root_fd, leaf, "memory.stat", text, err) < 0)
-        return -(int)err->kind;
-    cgroup_field(text, "active_file", &active);
-    cgroup_field(text, "inactive_file", &inactive);
-    if (cgroup_read(h->root_fd, leaf, "memory.oom_control", text, err) < 0)
-        return -(int)err->kind;
-    cgroup_field(text, "oom_kill", &kills);
-    usage->memory_bytes = used > active + inactive ? used - active - inactive : 0;
-    usage->oom_kills = (uint32_t)kills;
-    return 0;
+    return cgroup_use_memory(h, leaf, "memory.usage_in_bytes", "memory.oom_control", usage, err);
 }
 
 static int use_cpu(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
