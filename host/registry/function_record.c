@@ -230,18 +230,20 @@ void record_settle_published(struct function_record *record)
         record->published[i]->settling = false;
 }
 
-/* AWS compares what runs; a description alone makes no new version. */
-static bool same_config(const char *a, const char *b)
+/* Whether $LATEST still is what was published. A description counts where it was configured; the one that a version got when it
+ * was published does not. */
+static bool same_config(const char *published, const char *latest)
 {
-    cJSON *x = NULL, *y = NULL;
+    CLEANUP(json_freep) cJSON *x = NULL, *y = NULL;
     struct err err;
-    bool same = json_parse(a, strlen(a), &x, &err) == 0 && json_parse(b, strlen(b), &y, &err) == 0;
-    cJSON_DeleteItemFromObjectCaseSensitive(x, "Description");
-    cJSON_DeleteItemFromObjectCaseSensitive(y, "Description");
-    same = same && cJSON_Compare(x, y, true);
-    cJSON_Delete(x);
-    cJSON_Delete(y);
-    return same;
+    if (json_parse(published, strlen(published), &x, &err) < 0 || json_parse(latest, strlen(latest), &y, &err) < 0)
+        return false;
+    cJSON *configured = cJSON_DetachItemFromObjectCaseSensitive(x, LATEST_DESCRIPTION);
+    if (configured != NULL) {
+        cJSON_DeleteItemFromObjectCaseSensitive(x, "Description");
+        cJSON_AddItemToObject(x, "Description", configured);
+    }
+    return cJSON_Compare(x, y, true);
 }
 
 bool row_same_as_newest(const struct function_record *record, const struct version_row *latest)

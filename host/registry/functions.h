@@ -84,6 +84,9 @@ int registry_delete_version(struct function_record *record, uint64_t number, reg
  * settings are being written. */
 int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err) WARN_UNUSED;
 
+/* In a published version's configuration: the description that $LATEST had, where publishing gave another. Nobody is shown it. */
+#define LATEST_DESCRIPTION "LatestDescription"
+
 /* One version as AWS describes it; everything borrowed, until the next change of the function. */
 struct function_facts {
     const char *account, *region, *name;

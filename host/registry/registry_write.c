@@ -59,7 +59,8 @@ static struct version_row *row_published(const struct function_record *record, c
     if (json_parse(latest->config, strlen(latest->config), &config, &err) < 0)
         config = cJSON_CreateObject(); /* a damaged row, and a copy of it */
     if (description != NULL) {
-        cJSON_DeleteItemFromObjectCaseSensitive(config, "Description");
+        cJSON *configured = cJSON_DetachItemFromObjectCaseSensitive(config, "Description");
+        cJSON_AddItemToObject(config, LATEST_DESCRIPTION, configured != NULL ? configured : cJSON_CreateString(""));
         cJSON_AddStringToObject(config, "Description", description);
     }
     CLEANUP(freep) char *text = json_print(config);

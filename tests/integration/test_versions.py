@@ -56,6 +56,11 @@ def test_publishing_the_same_gives_the_same(client, function):
     client.update_function_configuration(FunctionName=function, Timeout=4)
     assert client.publish_version(FunctionName=function)["Version"] == "4"
     assert client.get_function_configuration(FunctionName=function, Qualifier="3")["Timeout"] == 3
+    client.update_function_configuration(FunctionName=function, Description="configured")
+    assert client.publish_version(FunctionName=function, Description="of 5")["Version"] == "5"
+    assert client.publish_version(FunctionName=function)["Description"] == "of 5"
+    client.update_function_configuration(FunctionName=function, Description="configured")
+    assert client.publish_version(FunctionName=function)["Version"] == "5"
 
 
 def test_preconditions(client, function):

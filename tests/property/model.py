@@ -14,6 +14,7 @@ class Function:
     def __init__(self, name, code, config):
         self.name, self.code, self.config = name, code, config
         self.versions, self.last, self.aliases, self.reserved = {}, 0, {}, None
+        self.published = {}  # version -> what $LATEST was then
         self.about = {}  # (kind, qualifier) -> what is set; kinds: provisioned, policy, url, events
         self.tags, self.signing = {}, None
         self.changes = 0  # of $LATEST: each makes a new RevisionId
@@ -24,16 +25,11 @@ class Function:
 
     def publish(self, description=None):
         """The number of the version that is as $LATEST is, new or not."""
-        if self.versions:
-            newest = max(self.versions)
-            code, config = self.versions[newest]
-            if code == self.code and {**config, "Description": ""} == {**self.config, "Description": ""}:
-                return newest
+        if self.versions and self.published[max(self.versions)] == (self.code, self.config):
+            return max(self.versions)
         self.last += 1
-        config = dict(self.config)
-        if description is not None:
-            config["Description"] = description
-        self.versions[self.last] = (self.code, config)
+        self.published[self.last] = (self.code, dict(self.config))
+        self.versions[self.last] = (self.code, {**self.config, **({} if description is None else {"Description": description})})
         return self.last
 
     def has(self, version):

@@ -61,6 +61,7 @@ cJSON *function_output(const struct function_facts *facts, const char *qualifier
     if (json_parse(facts->config, strlen(facts->config), &out, &err) < 0)
         out = cJSON_CreateObject(); /* a damaged row: its state says so */
     layer_show(out);
+    cJSON_DeleteItemFromObjectCaseSensitive(out, LATEST_DESCRIPTION);
     cJSON *snap = json_get(out, "SnapStart");
     const char *apply_on = json_str(snap, "ApplyOn");
     if (apply_on != NULL && str_eq(apply_on, "PublishedVersions") && !str_eq(facts->version, "$LATEST"))
