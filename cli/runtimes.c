@@ -20,7 +20,7 @@ static int add(struct cli *cli, const char *name, const char *path)
     if (cli->json)
         cli_print_json(answer);
     else
-        printf("added %s: %s\nFunctions that are deployed from now on use it, the others when stoked starts again.\n", name, path);
+        printf("added %s: %s\nFunctions that it serves better use it from their next invocation on.\n", name, path);
     return CLI_OK;
 }
 

@@ -196,7 +196,7 @@ int app_on_runtime_add(void *arg, const char *name, const char *path, struct run
     return r;
 }
 
-/* What already runs goes on with what it has; the old list stays for as long as versions refer to it. */
+/* What runs goes on with what it has, what is asked for next gets the new; the old list stays, as versions still refer to it. */
 void app_on_runtimes_changed(void *arg, struct runtimes *runtimes)
 {
     struct app *app = arg;
@@ -206,6 +206,7 @@ void app_on_runtimes_changed(void *arg, struct runtimes *runtimes)
     app->runtimes_before[app->runtimes_before_count++] = app->runtimes;
     app->runtimes = runtimes;
     registry_set_runtimes(app->registry, runtimes);
+    registry_each_latest(app->registry, PREPARE_FUNCTIONS_MAX, prepare_one, app->pool);
 }
 
 /* ---- the loop ---- */

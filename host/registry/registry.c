@@ -8,6 +8,7 @@
 
 #include "host/registry/function_record.h"
 #include "lib/aws/arn.h"
+#include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 
 int registry_open(const struct registry_options *options, struct registry **ret_registry, struct err *err)
@@ -100,24 +101,39 @@ void registry_on_unused(struct registry *registry, registry_unused_fn *fn, void 
     registry->unused_arg = arg;
 }
 
-/* A version that can run keeps what it runs on: its workers do, too. */
-static void forget_failed(struct registry *registry, struct version_row *row)
+static bool same_interpreter(const struct runtime_match *a, const struct runtime_match *b)
 {
-    if (row == NULL || row->built == NULL || str_eq(row->built->state, "Active"))
+    if (a->interpreter == NULL || b->interpreter == NULL)
+        return a->interpreter == b->interpreter;
+    return str_eq(a->interpreter->path, b->interpreter->path) && str_eq(a->interpreter->version, b->interpreter->version);
+}
+
+/* A version that is better served now is built anew when it is next asked for; what runs of it goes on with what it has. One that lost
+ * its interpreter keeps it: an interpreter that did not answer in time may be there all the same. */
+static void match_anew(struct registry *registry, struct version_row *row)
+{
+    struct runtime_match match;
+    struct err err;
+    if (row == NULL || row->built == NULL)
+        return;
+    const struct function_version *version = row->built;
+    if (str_eq(version->state, "Active") &&
+        (runtimes_match(registry->runtimes, version->runtime, registry->runtimes_exact, &match, &err) < 0 ||
+         (version->match.exact && !match.exact) || same_interpreter(&version->match, &match)))
         return;
     row_unprovision(registry, row);
-    function_version_unref(row->built);
-    row->built = NULL;
+    row_retire(registry, row);
+    row->awake_us = clock_mono_us();
 }
 
 void registry_set_runtimes(struct registry *registry, const struct runtimes *runtimes)
 {
     registry->runtimes = runtimes;
     for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
-        forget_failed(registry, r->latest);
-        forget_failed(registry, r->before);
+        match_anew(registry, r->latest);
+        match_anew(registry, r->before);
         for (size_t i = 0; i < r->published_count; i++)
-            forget_failed(registry, r->published[i]);
+            match_anew(registry, r->published[i]);
         record_provision(r);
     }
 }

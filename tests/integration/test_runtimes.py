@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from daemon import SLOW
 
 
 @pytest.fixture
@@ -90,3 +91,38 @@ def test_an_installation_with_a_library_of_its_own(make_stoke, own_python):
     stoke.create("own", "python3.11", "app.handler", {"app.py": code})
     maps, leaked = json.loads(stoke.invoke("own")[2])
     assert not leaked and f"{own_python}/lib/libpython3.11.so" in maps
+
+
+def test_an_added_one_serves_at_once(make_stoke, own_python):
+    """Functions that are there use it from their next invocation on; what runs ends where it began, and what is provisioned moves."""
+    stoke = make_stoke()
+    code = ("import time\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n"
+            f"    return '{own_python}/lib/libpython3.11.so' in open('/proc/self/maps').read()\n")
+    stoke.create("there", "python3.11", "app.handler", {"app.py": code}, Timeout=60)
+    client = stoke.client()
+    client.publish_version(FunctionName="there")
+    client.put_provisioned_concurrency_config(FunctionName="there", Qualifier="1", ProvisionedConcurrentExecutions=1)
+
+    def await_ready():
+        for _ in range(1200):
+            if client.get_provisioned_concurrency_config(FunctionName="there", Qualifier="1")["Status"] == "READY":
+                return
+            time.sleep(0.025)
+        raise AssertionError("it is not ready")
+
+    await_ready()
+    assert [json.loads(stoke.invoke("there")[2]), json.loads(stoke.invoke("there:1")[2])] == [False, False]
+    answers = []
+    running = threading.Thread(target=lambda: answers.append(json.loads(stoke.invoke("there", {"s": 5 * SLOW})[2])))
+    running.start()
+    while json.loads(stoke.request("GET", "/_stoke/health")[2])["running"] == 0:
+        time.sleep(0.01)
+    run = subprocess.run([stoke.build / "stoke", "--endpoint", stoke.endpoint, "runtimes", "add", "python3.11", own_python / "bin/python3.11"],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0 and "from their next invocation on" in run.stdout, run
+    assert [json.loads(stoke.invoke("there")[2]), json.loads(stoke.invoke("there:1")[2])] == [True, True]
+    running.join()
+    assert answers == [False]
+    await_ready()
+    assert json.loads(stoke.invoke("there:1")[2])
+    assert json.loads(stoke.invoke("there")[2])

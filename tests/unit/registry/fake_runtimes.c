@@ -6,6 +6,7 @@
 #include "layers/runtimes/runtimes.h"
 
 bool fake_has_python = true;
+const struct runtime_interpreter *fake_interpreter;
 
 int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match,
                    struct err *err)
@@ -14,6 +15,6 @@ int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool
     (void)exact_only;
     if (!fake_has_python)
         return err_set(err, ERR_NOT_FOUND, "%s needs Python, which is not installed", identifier);
-    *ret_match = (struct runtime_match){.language = RUNTIME_PYTHON, .exact = true};
+    *ret_match = (struct runtime_match){.language = RUNTIME_PYTHON, .exact = true, .interpreter = fake_interpreter};
     return 0;
 }

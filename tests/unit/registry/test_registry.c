@@ -290,6 +290,36 @@ static void test_registry_restart(void)
     end();
 }
 
+static void test_registry_better_runtimes(void)
+{
+    const struct runtime_interpreter first = {.path = "/a/python3.11", .version = "3.11.2"}, second = {.path = "/b/python3.11", .version = "3.11.2"};
+    fake_interpreter = &first;
+    begin();
+    struct seen seen = {0};
+    create("hello", &seen);
+    settle();
+    struct function_version *before = resolve("hello");
+    CU_ASSERT_PTR_EQUAL(before->match.interpreter, &first);
+    registry_set_runtimes(registry, NULL); /* as it was: nothing happens to what runs */
+    CU_ASSERT_EQUAL(retired_count, 0);
+    fake_has_python = false;
+    registry_set_runtimes(registry, NULL); /* nor when it does not answer */
+    CU_ASSERT_EQUAL(retired_count, 0);
+    fake_has_python = true;
+    fake_interpreter = &second;
+    registry_set_runtimes(registry, NULL);
+    CU_ASSERT_EQUAL(retired_count, 1);
+    CU_ASSERT_EQUAL(retired_key, before->key);
+    struct function_version *after = resolve("hello");
+    CU_ASSERT_PTR_EQUAL(before->match.interpreter, &first);
+    CU_ASSERT_PTR_EQUAL(after->match.interpreter, &second);
+    CU_ASSERT_NOT_EQUAL(after->key, before->key);
+    function_version_unref(before);
+    function_version_unref(after);
+    fake_interpreter = NULL;
+    end();
+}
+
 static void test_registry_list(void)
 {
     begin();
@@ -333,5 +363,6 @@ static void test_registry_resolve_is_quick(void)
 }
 
 TEST_MAIN("registry", TEST(test_registry_create), TEST(test_registry_not_found), TEST(test_registry_update),
-          TEST(test_registry_abandon), TEST(test_registry_delete), TEST(test_registry_restart), TEST(test_registry_list),
+          TEST(test_registry_abandon), TEST(test_registry_delete), TEST(test_registry_restart), TEST(test_registry_better_runtimes),
+          TEST(test_registry_list),
           TEST(test_registry_resolve_is_quick))
