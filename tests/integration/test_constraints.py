@@ -13,6 +13,7 @@ ELSEWHERE = {
     ("*", "functionName"): "longer and qualified names have messages of their own",
     ("*", "runtime"): "the list ends with 'or be a valid ARN'",
     ("*", "timeout"): "5400 s are for functions that Stoke has not; 900 is the limit of all others",
+    ("*", "ephemeralStorage.size"): "32768 MB are for functions that Stoke has not; 10240 is the limit of all others",
     ("*", "layerName"): "releases of botocore differ in its pattern",
     ("*", "resource"): "releases of botocore differ in its pattern",
 }
