@@ -149,7 +149,7 @@ bool call_latest_name(struct api_call *call, struct function_name *ret_name)
     return false;
 }
 
-static void run_again(void *arg)
+void call_run_again(void *arg)
 {
     struct api_call *call = arg;
     call->again(call);
@@ -158,13 +158,13 @@ static void run_again(void *arg)
 bool call_waits(struct api_call *call, struct function_record *record, api_handler_fn *handler)
 {
     call->again = handler;
-    return registry_settings_wait(record, run_again, call);
+    return registry_settings_wait(record, call_run_again, call);
 }
 
 bool call_waits_shelf(struct api_call *call, struct resource_shelf *shelf, api_handler_fn *handler)
 {
     call->again = handler;
-    return resource_wait(shelf, run_again, call);
+    return resource_wait(shelf, call_run_again, call);
 }
 
 bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
@@ -185,13 +185,12 @@ bool call_function(struct api_call *call, struct function_name *ret_name, struct
     return true;
 }
 
-bool call_check_revision(struct api_call *call, const char *current)
+bool call_check_revision(struct api_call *call, const char *current, const char *source)
 {
     const char *revision = json_str(call->aws.input, "RevisionId");
-    if (revision == NULL || str_eq(revision, current))
+    if (revision == NULL || (current != NULL && str_eq(revision, current)))
         return true;
     call_fail(call, "PreconditionFailedException",
-              "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
-              "latest Revision Id");
+              "The Revision Id provided does not match the latest Revision Id. Call the %s API to retrieve the latest Revision Id", source);
     return false;
 }

@@ -68,6 +68,8 @@ bool call_latest_name(struct api_call *call, struct function_name *ret_name);
 /* call_function_name(), and the function itself. */
 bool call_function(struct api_call *call, struct function_name *ret_name, struct function_record **ret_record);
 
+/* Runs a call that waits again, from its handler's beginning; for who keeps it waiting. */
+void call_run_again(void *call);
 /* Takes the call away from its handler while the function is being written; the handler then runs again, from its beginning. */
 bool call_waits(struct api_call *call, struct function_record *record, api_handler_fn *handler);
 /* The same while a shelf of resources is being written or held. */
@@ -76,8 +78,9 @@ bool call_waits_shelf(struct api_call *call, struct resource_shelf *shelf, api_h
 bool call_function_to_write(struct api_call *call, api_handler_fn *handler, struct function_name *ret_name,
                             struct function_record **ret_record);
 
-/* The call's RevisionId, if it has one, is current. False: the call has failed. */
-bool call_check_revision(struct api_call *call, const char *current);
+/* The call's RevisionId, if it has one, is current (NULL: nothing is). source: where to get the latest, "GetPolicy". False: the call has
+ * failed. */
+bool call_check_revision(struct api_call *call, const char *current, const char *source);
 
 /* Who calls, as STS names it; malloc'd (account.c). */
 char *call_caller_arn(const struct api_call *call);

@@ -112,6 +112,12 @@ bool json_bool(const cJSON *object, const char *name, bool fallback)
     return cJSON_IsBool(item) ? cJSON_IsTrue(item) : fallback;
 }
 
+void json_set(cJSON *object, const char *name, cJSON *value)
+{
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    cJSON_AddItemToObject(object, name, value);
+}
+
 void json_freep(cJSON **tree)
 {
     cJSON_Delete(*tree);

@@ -29,5 +29,8 @@ const char *json_str(const cJSON *object, const char *name);
 int64_t json_int(const cJSON *object, const char *name, int64_t fallback);
 bool json_bool(const cJSON *object, const char *name, bool fallback);
 
+/* Replaces or adds a member; value is taken. */
+void json_set(cJSON *object, const char *name, cJSON *value);
+
 /* Deletes *tree; for CLEANUP. */
 void json_freep(cJSON **tree);

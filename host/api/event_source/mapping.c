@@ -20,12 +20,6 @@ struct resource_shelf *mapping_shelf(const struct api_call *call)
     return resource_shelf_find(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_EVENT_SOURCE);
 }
 
-static void set(cJSON *mapping, const char *member, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(mapping, member);
-    cJSON_AddItemToObject(mapping, member, value);
-}
-
 /* The mapping as AWS shows it. state: NULL for the one it is in. */
 static cJSON *mapping_output(const struct api_call *call, const char *uuid, const cJSON *mapping, const char *state)
 {
@@ -47,12 +41,12 @@ static void take_members(cJSON *mapping, const cJSON *input)
 {
     for (const cJSON *member = input->child; member != NULL; member = member->next)
         if (!str_eq(member->string, "FunctionName") && !str_eq(member->string, "UUID"))
-            set(mapping, member->string, cJSON_Duplicate(member, true));
+            json_set(mapping, member->string, cJSON_Duplicate(member, true));
     static const char *const cleared[] = {"FilterCriteria", "ScalingConfig"}; /* by an empty object */
     for (size_t i = 0; i < ARRAY_LEN(cleared); i++)
         if (json_get(mapping, cleared[i]) != NULL && json_get(mapping, cleared[i])->child == NULL)
             cJSON_DeleteItemFromObjectCaseSensitive(mapping, cleared[i]);
-    set(mapping, "LastModified", cJSON_CreateNumber((double)clock_wall_ms() / 1000));
+    json_set(mapping, "LastModified", cJSON_CreateNumber((double)clock_wall_ms() / 1000));
 }
 
 /* Sets the mapping's FunctionArn to the function that the call names. False: the call has failed. */
@@ -69,7 +63,7 @@ static bool take_function(struct api_call *call, cJSON *mapping)
         return false;
     }
     function_name_arn(&name, name.qualifier, arn);
-    set(mapping, "FunctionArn", cJSON_CreateString(arn));
+    json_set(mapping, "FunctionArn", cJSON_CreateString(arn));
     return true;
 }
 

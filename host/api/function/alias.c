@@ -117,8 +117,7 @@ static void write_alias(struct api_call *call, struct function_record *record, c
     CLEANUP(freep) char *text = NULL;
     if (alias != NULL) {
         id_uuid(revision);
-        cJSON_DeleteItemFromObjectCaseSensitive(alias, "RevisionId");
-        cJSON_AddStringToObject(alias, "RevisionId", revision);
+        json_set(alias, "RevisionId", cJSON_CreateString(revision));
         text = json_print(alias);
     }
     const struct setting_change changes[] = {{alias != NULL ? SETTING_ALIAS : NULL, write->name.qualifier, text},
@@ -128,8 +127,7 @@ static void write_alias(struct api_call *call, struct function_record *record, c
 
 static void set_text(cJSON *alias, const char *member, const char *text)
 {
-    cJSON_DeleteItemFromObjectCaseSensitive(alias, member);
-    cJSON_AddStringToObject(alias, member, text);
+    json_set(alias, member, cJSON_CreateString(text));
 }
 
 /* An empty map of weights takes them away. */
@@ -178,7 +176,7 @@ void update_alias(struct api_call *call)
         call_fail(call, "ResourceNotFoundException", "Alias not found: %s", arn);
         return;
     }
-    if (!call_check_revision(call, json_str(alias, "RevisionId")) ||
+    if (!call_check_revision(call, json_str(alias, "RevisionId"), "GetFunction/GetAlias") ||
         (version != NULL && !has_version(call, record, &name, version)))
         return;
     struct alias_move move;

@@ -17,18 +17,11 @@
 
 #define ENVIRONMENT_BYTES_MAX 4096
 
-/* Replaces or adds a member; value is taken. */
-static void put(cJSON *object, const char *name, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
-    cJSON_AddItemToObject(object, name, value);
-}
-
 static void put_copy(cJSON *object, const char *name, const cJSON *input)
 {
     const cJSON *value = json_get(input, name);
     if (value != NULL)
-        put(object, name, cJSON_Duplicate(value, true));
+        json_set(object, name, cJSON_Duplicate(value, true));
 }
 
 static bool not_empty(const cJSON *value)
@@ -146,7 +139,7 @@ static bool put_environment(struct api_call *call, cJSON *config, const cJSON *i
     cJSON *kept = cJSON_CreateObject();
     cJSON_AddItemToObject(kept, "Variables",
                           variables != NULL ? cJSON_Duplicate(variables, true) : cJSON_CreateObject());
-    put(config, "Environment", kept);
+    json_set(config, "Environment", kept);
     return true;
 }
 
@@ -226,7 +219,7 @@ static bool put_logging(struct api_call *call, cJSON *config, const cJSON *input
         group = json_str(old, "LogGroup");
     CLEANUP(freep) char *standard = str_format("/aws/lambda/%s", name->name);
     cJSON_AddStringToObject(logging, "LogGroup", group != NULL ? group : standard);
-    put(config, "LoggingConfig", logging);
+    json_set(config, "LoggingConfig", logging);
     return true;
 }
 
@@ -260,7 +253,7 @@ static bool put_snap_start(struct api_call *call, cJSON *config, const cJSON *in
     cJSON *snap = cJSON_CreateObject();
     cJSON_AddStringToObject(snap, "ApplyOn", applies ? "PublishedVersions" : "None");
     cJSON_AddStringToObject(snap, "OptimizationStatus", "Off");
-    put(config, "SnapStart", snap);
+    json_set(config, "SnapStart", snap);
     return true;
 }
 
@@ -281,7 +274,7 @@ static bool put_dead_letters(struct api_call *call, cJSON *config, const cJSON *
     }
     cJSON *kept = cJSON_CreateObject();
     cJSON_AddStringToObject(kept, "TargetArn", arn);
-    put(config, "DeadLetterConfig", kept);
+    json_set(config, "DeadLetterConfig", kept);
     return true;
 }
 
@@ -352,7 +345,7 @@ cJSON *function_config_changed(struct api_call *call, const char *old, const str
         cJSON_AddArrayToObject(vpc, "SecurityGroupIds");
         cJSON_AddStringToObject(vpc, "VpcId", "");
         cJSON_AddBoolToObject(vpc, "Ipv6AllowedForDualStack", false);
-        put(config, "VpcConfig", vpc);
+        json_set(config, "VpcConfig", vpc);
     }
     if (!change_environment(call, config, input) || !put_members(call, config, name)) {
         cJSON_Delete(config);

@@ -61,7 +61,7 @@ static bool find_latest(struct api_call *call, api_handler_fn *handler, struct f
         call_fail_err(call, &err);
         return false;
     }
-    return call_check_revision(call, facts->revision_id);
+    return call_check_revision(call, facts->revision_id, "GetFunction/GetAlias");
 }
 
 void update_function_configuration(struct api_call *call)

@@ -51,7 +51,7 @@ void publish_version(struct api_call *call)
         call_fail_err(call, &err);
         return;
     }
-    if (!call_check_revision(call, latest.revision_id) || !check_code(call, &latest))
+    if (!call_check_revision(call, latest.revision_id, "GetFunction/GetAlias") || !check_code(call, &latest))
         return;
     int r = registry_publish(record, json_str(call->aws.input, "Description"), published, call, &err);
     if (r < 0)

@@ -41,16 +41,10 @@ uint64_t layer_number_of_call(const struct api_call *call)
     return number > 0 ? (uint64_t)number : 0;
 }
 
-static void run_again(void *arg)
-{
-    struct api_call *call = arg;
-    call->again(call);
-}
-
 bool layer_waits(struct api_call *call, const struct layer_name *name, api_handler_fn *handler)
 {
     call->again = handler;
-    return layers_wait(call->api->options.registry, name, run_again, call);
+    return layers_wait(call->api->options.registry, name, call_run_again, call);
 }
 
 /* Who belongs to an organization nobody here knows, so that a condition on it is never met. */

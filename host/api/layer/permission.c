@@ -31,15 +31,10 @@ static bool wanted_to_write(struct api_call *call, api_handler_fn *handler, stru
     return wanted(call, name, facts) && !layer_waits(call, name, handler);
 }
 
-static bool revision_is_current(struct api_call *call, const struct layer_facts *facts)
+/* False: the call has failed. */
+static bool check_revision(struct api_call *call, const struct layer_facts *facts)
 {
-    const char *revision = json_str(call->aws.input, "RevisionId");
-    if (revision == NULL || (facts->policy_revision != NULL && str_eq(revision, facts->policy_revision)))
-        return true;
-    call_fail(call, "PreconditionFailedException",
-              "The Revision Id provided does not match the latest Revision Id. Call the GetLayerPolicy API to retrieve the latest "
-              "Revision Id");
-    return false;
+    return call_check_revision(call, facts->policy_revision, "GetLayerPolicy");
 }
 
 void add_layer_version_permission(struct api_call *call)
@@ -48,7 +43,7 @@ void add_layer_version_permission(struct api_call *call)
     struct layer_name name;
     struct layer_facts facts;
     char arn[LAYER_ARN_BYTES], revision[ID_UUID_BYTES];
-    if (!wanted_to_write(call, add_layer_version_permission, &name, &facts) || !revision_is_current(call, &facts))
+    if (!wanted_to_write(call, add_layer_version_permission, &name, &facts) || !check_revision(call, &facts))
         return;
     CLEANUP(json_freep) cJSON *policy = setting_parse(facts.policy);
     if (policy_has(policy, sid)) {
@@ -95,7 +90,7 @@ void remove_layer_version_permission(struct api_call *call)
         call_fail(call, "ResourceNotFoundException", "Statement %s is not found in resource policy.", sid);
         return;
     }
-    if (!revision_is_current(call, &facts))
+    if (!check_revision(call, &facts))
         return;
     id_uuid(revision);
     CLEANUP(freep) char *text = policy_remove(policy, sid) ? json_print(policy) : NULL;

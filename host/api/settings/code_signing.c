@@ -82,12 +82,6 @@ static cJSON *wrapped(cJSON *config)
 
 /* ---- configurations ---- */
 
-static void set(cJSON *config, const char *member, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(config, member);
-    cJSON_AddItemToObject(config, member, value);
-}
-
 /* Writes config with what the call gives; the call ends with it. */
 static void write_config(struct api_call *call, struct resource_shelf *shelf, const char *id, cJSON *config)
 {
@@ -95,14 +89,14 @@ static void write_config(struct api_call *call, struct resource_shelf *shelf, co
     char now[CLOCK_ISO_BYTES];
     for (size_t i = 0; i < ARRAY_LEN(members); i++)
         if (json_get(call->aws.input, members[i]) != NULL)
-            set(config, members[i], cJSON_Duplicate(json_get(call->aws.input, members[i]), true));
+            json_set(config, members[i], cJSON_Duplicate(json_get(call->aws.input, members[i]), true));
     if (json_str(json_get(config, "CodeSigningPolicies"), "UntrustedArtifactOnDeployment") == NULL) {
         cJSON *policies = cJSON_CreateObject();
         cJSON_AddStringToObject(policies, "UntrustedArtifactOnDeployment", "Warn");
-        set(config, "CodeSigningPolicies", policies);
+        json_set(config, "CodeSigningPolicies", policies);
     }
     clock_iso_lambda(clock_wall_ms(), now);
-    set(config, "LastModified", cJSON_CreateString(now));
+    json_set(config, "LastModified", cJSON_CreateString(now));
     CLEANUP(freep) char *text = json_print(config);
     resource_write(shelf, id, text, setting_answered, setting_answer(call, wrapped(config_output(call, id, config))));
 }

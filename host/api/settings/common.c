@@ -15,6 +15,11 @@ struct setting_answer {
     cJSON *output;
 };
 
+const char *target_key(const struct function_name *name)
+{
+    return *name->qualifier != '\0' ? name->qualifier : LATEST;
+}
+
 bool target_is_version(const char *qualifier)
 {
     return str_eq(qualifier, LATEST) || (*qualifier != '\0' && strspn(qualifier, "0123456789") == strlen(qualifier));

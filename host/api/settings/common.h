@@ -12,6 +12,8 @@
 bool target_exists(struct function_record *record, const char *qualifier);
 /* Ends the call: AWS's words for a version or alias that is not there. */
 void target_missing(struct api_call *call, const struct function_name *name);
+/* Under which qualifier a setting is kept that belongs to $LATEST where none is given. */
+const char *target_key(const struct function_name *name);
 /* A version's number or "$LATEST"; false for aliases. */
 bool target_is_version(const char *qualifier);
 

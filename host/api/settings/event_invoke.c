@@ -11,13 +11,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/strutil.h"
 
-#define LATEST "$LATEST"
-
-static const char *key_of(const struct function_name *name)
-{
-    return *name->qualifier != '\0' ? name->qualifier : LATEST;
-}
-
 static cJSON *config_output(const struct function_name *name, const char *qualifier, const cJSON *config)
 {
     char arn[FUNCTION_ARN_BYTES];
@@ -30,7 +23,7 @@ static cJSON *config_output(const struct function_name *name, const char *qualif
 static void no_config(struct api_call *call, const struct function_name *name)
 {
     char arn[FUNCTION_ARN_BYTES];
-    function_name_arn(name, key_of(name), arn);
+    function_name_arn(name, target_key(name), arn);
     call_fail(call, "ResourceNotFoundException", "The function %s doesn't have an EventInvokeConfig", arn);
 }
 
@@ -117,12 +110,6 @@ static bool begin(struct api_call *call, api_handler_fn *handler, struct functio
     return !call_waits(call, *record, handler);
 }
 
-static void set(cJSON *config, const char *member, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(config, member);
-    cJSON_AddItemToObject(config, member, value);
-}
-
 /* Takes config; what the call gives replaces what is there. */
 static void write_config(struct api_call *call, struct function_record *record, const struct function_name *name, cJSON *taken)
 {
@@ -131,15 +118,15 @@ static void write_config(struct api_call *call, struct function_record *record, 
     CLEANUP(json_freep) cJSON *config = taken;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (json_get(input, numbers[i]) != NULL)
-            set(config, numbers[i], cJSON_Duplicate(json_get(input, numbers[i]), true));
+            json_set(config, numbers[i], cJSON_Duplicate(json_get(input, numbers[i]), true));
     if (wanted != NULL || json_get(config, "DestinationConfig") == NULL) {
         cJSON *both = destinations(call, name, wanted);
         if (both == NULL)
             return;
-        set(config, "DestinationConfig", both);
+        json_set(config, "DestinationConfig", both);
     }
-    set(config, "LastModified", cJSON_CreateNumber((double)clock_wall_ms() / 1000));
-    setting_put(call, record, SETTING_EVENT_INVOKE, key_of(name), config, config_output(name, key_of(name), config));
+    json_set(config, "LastModified", cJSON_CreateNumber((double)clock_wall_ms() / 1000));
+    setting_put(call, record, SETTING_EVENT_INVOKE, target_key(name), config, config_output(name, target_key(name), config));
 }
 
 void put_function_event_invoke_config(struct api_call *call)
@@ -156,7 +143,7 @@ void update_function_event_invoke_config(struct api_call *call)
     struct function_record *record;
     if (!begin(call, update_function_event_invoke_config, &name, &record))
         return;
-    cJSON *config = setting_get(record, SETTING_EVENT_INVOKE, key_of(&name));
+    cJSON *config = setting_get(record, SETTING_EVENT_INVOKE, target_key(&name));
     if (config == NULL)
         no_config(call, &name);
     else
@@ -173,7 +160,7 @@ static cJSON *existing(struct api_call *call, struct function_name *name, struct
     if (!call_function_name(call, name))
         return NULL;
     if (registry_find(call->api->options.registry, name, record, &err) == 0)
-        config = setting_get(*record, SETTING_EVENT_INVOKE, key_of(name));
+        config = setting_get(*record, SETTING_EVENT_INVOKE, target_key(name));
     if (config == NULL)
         no_config(call, name);
     return config;
@@ -185,7 +172,7 @@ void get_function_event_invoke_config(struct api_call *call)
     struct function_record *record;
     CLEANUP(json_freep) cJSON *config = existing(call, &name, &record);
     if (config != NULL)
-        call_reply(call, config_output(&name, key_of(&name), config));
+        call_reply(call, config_output(&name, target_key(&name), config));
 }
 
 void delete_function_event_invoke_config(struct api_call *call)
@@ -194,7 +181,7 @@ void delete_function_event_invoke_config(struct api_call *call)
     struct function_record *record;
     CLEANUP(json_freep) cJSON *config = existing(call, &name, &record);
     if (config != NULL && !call_waits(call, record, delete_function_event_invoke_config))
-        setting_put(call, record, SETTING_EVENT_INVOKE, key_of(&name), NULL, NULL);
+        setting_put(call, record, SETTING_EVENT_INVOKE, target_key(&name), NULL, NULL);
 }
 
 void list_function_event_invoke_configs(struct api_call *call)

@@ -30,20 +30,16 @@ static char *revision_of(struct function_record *record, const char *qualifier)
     return strdup(registry_describe(record, qualifier, &facts, &err) == 0 ? facts.revision_id : "");
 }
 
-static bool revision_is_current(struct api_call *call, struct function_record *record, const char *qualifier)
+/* False: the call has failed. */
+static bool check_revision(struct api_call *call, struct function_record *record, const char *qualifier)
 {
-    const char *wanted = json_str(call->aws.input, "RevisionId");
     CLEANUP(freep) char *current = revision_of(record, qualifier);
     struct err err;
-    if (wanted != NULL && *qualifier == '\0' && registry_check_idle(record, &err) < 0) {
+    if (json_str(call->aws.input, "RevisionId") != NULL && *qualifier == '\0' && registry_check_idle(record, &err) < 0) {
         call_fail_err(call, &err); /* else the update and this could both be the one that changes it */
         return false;
     }
-    if (wanted == NULL || str_eq(wanted, current))
-        return true;
-    call_fail(call, "PreconditionFailedException",
-              "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest Revision Id");
-    return false;
+    return call_check_revision(call, current, "GetPolicy");
 }
 
 /* Writes the policy (text, or NULL: none is left) and a new RevisionId of what it is about; the call ends with output (taken). */
@@ -100,7 +96,7 @@ void add_permission(struct api_call *call)
         target_missing(call, &name);
         return;
     }
-    if (!revision_is_current(call, record, name.qualifier))
+    if (!check_revision(call, record, name.qualifier))
         return;
     CLEANUP(json_freep) cJSON *policy = setting_get(record, SETTING_POLICY, name.qualifier);
     if (policy_has(policy, sid)) {
@@ -154,7 +150,7 @@ void remove_permission(struct api_call *call)
         call_fail(call, "ResourceNotFoundException", "Statement %s is not found in resource policy.", sid);
         return;
     }
-    if (!revision_is_current(call, record, policy_key(&name)))
+    if (!check_revision(call, record, policy_key(&name)))
         return;
     CLEANUP(freep) char *text = policy_remove(policy, sid) ? json_print(policy) : NULL;
     write_policy(call, record, policy_key(&name), text, NULL);

@@ -4,19 +4,12 @@
 #include "host/api/settings/common.h"
 #include "lib/base/strutil.h"
 
-#define LATEST "$LATEST"
-
 /* ---- runtime management ---- */
-
-static const char *key_of(const struct function_name *name)
-{
-    return *name->qualifier != '\0' ? name->qualifier : LATEST;
-}
 
 /* The qualifier is a version, and there. False: the call has failed. */
 static bool is_version(struct api_call *call, struct function_record *record, const struct function_name *name)
 {
-    if (target_is_version(key_of(name)) && target_exists(record, name->qualifier))
+    if (target_is_version(target_key(name)) && target_exists(record, name->qualifier))
         return true;
     if (target_exists(record, name->qualifier))
         call_fail(call, "InvalidParameterValueException", "Runtime management belongs to a version of a function, not to an alias.");
@@ -31,7 +24,7 @@ static cJSON *management_output(const struct function_name *name, const cJSON *c
     cJSON *out = config != NULL ? cJSON_Duplicate(config, true) : cJSON_CreateObject();
     if (config == NULL)
         cJSON_AddStringToObject(out, "UpdateRuntimeOn", "Auto");
-    function_name_arn(name, key_of(name), arn);
+    function_name_arn(name, target_key(name), arn);
     cJSON_AddStringToObject(out, "FunctionArn", arn);
     return out;
 }
@@ -54,7 +47,7 @@ void put_runtime_management_config(struct api_call *call)
     cJSON_AddStringToObject(config, "UpdateRuntimeOn", mode);
     if (manual)
         cJSON_AddStringToObject(config, "RuntimeVersionArn", arn);
-    setting_put(call, record, SETTING_RUNTIME_MANAGEMENT, key_of(&name), config, management_output(&name, config));
+    setting_put(call, record, SETTING_RUNTIME_MANAGEMENT, target_key(&name), config, management_output(&name, config));
 }
 
 void get_runtime_management_config(struct api_call *call)
@@ -63,7 +56,7 @@ void get_runtime_management_config(struct api_call *call)
     struct function_record *record;
     if (!call_function(call, &name, &record) || !is_version(call, record, &name))
         return;
-    CLEANUP(json_freep) cJSON *config = setting_get(record, SETTING_RUNTIME_MANAGEMENT, key_of(&name));
+    CLEANUP(json_freep) cJSON *config = setting_get(record, SETTING_RUNTIME_MANAGEMENT, target_key(&name));
     call_reply(call, management_output(&name, config));
 }
 

@@ -144,8 +144,7 @@ void tag_resource(struct api_call *call)
     CLEANUP(json_freep) cJSON *tags = tags_of(&tagged);
     cJSON_ArrayForEach(tag, wanted)
     {
-        cJSON_DeleteItemFromObjectCaseSensitive(tags, tag->string);
-        cJSON_AddItemToObject(tags, tag->string, cJSON_Duplicate(tag, true));
+        json_set(tags, tag->string, cJSON_Duplicate(tag, true));
     }
     if (tags_check(call, tags))
         write_tags(call, &tagged, tags);

@@ -89,19 +89,13 @@ static bool begin(struct api_call *call, api_handler_fn *handler, struct functio
     return !call_waits(call, *record, handler);
 }
 
-static void set(cJSON *config, const char *member, cJSON *value)
-{
-    cJSON_DeleteItemFromObjectCaseSensitive(config, member);
-    cJSON_AddItemToObject(config, member, value);
-}
-
 /* What the call gives; an empty Cors takes the old one away. */
 static void set_members(struct api_call *call, cJSON *config)
 {
     static const char *const members[] = {"AuthType", "InvokeMode", "Cors"};
     for (size_t i = 0; i < ARRAY_LEN(members); i++)
         if (json_get(call->aws.input, members[i]) != NULL)
-            set(config, members[i], cJSON_Duplicate(json_get(call->aws.input, members[i]), true));
+            json_set(config, members[i], cJSON_Duplicate(json_get(call->aws.input, members[i]), true));
     const cJSON *cors = json_get(config, "Cors");
     if (cors != NULL && cors->child == NULL)
         cJSON_DeleteItemFromObjectCaseSensitive(config, "Cors");
@@ -148,7 +142,7 @@ void update_function_url_config(struct api_call *call)
         return;
     }
     clock_iso_utc(clock_wall_ms(), now);
-    set(config, "LastModifiedTime", cJSON_CreateString(now));
+    json_set(config, "LastModifiedTime", cJSON_CreateString(now));
     set_members(call, config);
     setting_put(call, record, SETTING_URL, name.qualifier, config, url_output(call, &name, name.qualifier, config));
 }

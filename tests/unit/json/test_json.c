@@ -45,6 +45,17 @@ static void test_json_depth(void)
     CU_ASSERT_FALSE(parses(text, 2 * JSON_DEPTH_MAX + 2));
 }
 
+static void test_json_set(void)
+{
+    struct err err;
+    CLEANUP(json_freep) cJSON *tree = NULL;
+    CU_ASSERT_FATAL(json_parse("{\"a\":1,\"A\":2}", 13, &tree, &err) == 0);
+    json_set(tree, "a", cJSON_CreateString("x"));
+    json_set(tree, "b", cJSON_CreateNull());
+    CLEANUP(freep) char *text = json_print(tree);
+    CU_ASSERT_STRING_EQUAL(text, "{\"A\":2,\"a\":\"x\",\"b\":null}");
+}
+
 static void test_json_get(void)
 {
     CLEANUP(json_freep) cJSON *tree = NULL;
@@ -60,4 +71,4 @@ static void test_json_get(void)
     CU_ASSERT_PTR_NULL(json_get(NULL, "z"));
 }
 
-TEST_MAIN("json", TEST(test_json_accepts), TEST(test_json_refuses), TEST(test_json_depth), TEST(test_json_get))
+TEST_MAIN("json", TEST(test_json_accepts), TEST(test_json_refuses), TEST(test_json_depth), TEST(test_json_get), TEST(test_json_set))
