@@ -71,7 +71,7 @@ void record_set_provisioned(struct function_record *record, uint64_t sum)
 
 void registry_promise(struct function_record *record, uint64_t claim)
 {
-    assert(!record->writing && record->promised == 0);
+    assert(!record->line.busy && record->promised == 0);
     if (claim <= claim_of(record))
         return;
     record->promised = claim - claim_of(record);

@@ -65,7 +65,7 @@ struct function_record *record_new(struct registry *registry, const char *accoun
     (void)str_copy(record->region, sizeof(record->region), region);
     memcpy(record->key, key, len + 1);
     record->name = record->key + len - strlen(name);
-    STAILQ_INIT(&record->waiting);
+    wait_line_init(&record->line, registry);
     record->reserved = CONCURRENCY_UNRESERVED;
     HASH_ADD_KEYPTR(hh, registry->functions, record->key, len, record);
     return record;
@@ -85,7 +85,7 @@ void record_free(struct function_record *record)
     record_set_reserved(record, NULL);
     record_set_provisioned(record, 0);
     record_free_settings(record);
-    record_wake_waiting(record);
+    wait_line_close(&record->line);
     free(record->tags);
     free(record);
 }

@@ -21,6 +21,7 @@
 #include "host/registry/provisioned.h"
 #include "host/registry/record_settings.h"
 #include "host/registry/version_row.h"
+#include "host/registry/wait_line.h"
 #include "lib/base/id.h"
 #include "lib/base/loop.h"
 #include "lib/db/db.h"
@@ -54,8 +55,7 @@ struct function_record {
     int64_t reserved;           /* concurrency; CONCURRENCY_UNRESERVED: none */
     uint64_t provisioned;       /* concurrency, of all its aliases and versions */
     uint64_t promised;          /* what it will claim beyond that, when the write under way is on the disk */
-    bool writing;               /* settings or tags are on their way to the disk */
-    STAILQ_HEAD(, settings_waiter) waiting;
+    struct wait_line line;      /* busy: settings, tags or its deletion are on their way to the disk */
     char key[]; /* "ACCOUNT REGION NAME" */
 };
 

@@ -124,6 +124,9 @@ size_t registry_count(const struct registry *registry);
 /* Whether any version uses that archive, or one that is no more is still counted by its workers; arg is the registry (the
  * shape that store_sweep() wants). */
 int registry_code_is_live(void *arg, const char *sha256_hex);
+/* Keeps an archive that was stored and that no version has yet, until it is let go of. */
+void registry_code_keep(struct registry *registry, const char *sha256_hex);
+void registry_code_let_go(struct registry *registry, const char *sha256_hex);
 /* An archive was stored for nothing: the listener below hears of it, unless it is live. */
 void registry_code_spared(struct registry *registry, const char *sha256_hex);
 /* Called on the loop when an archive stops being live. At most one listener. */

@@ -1,14 +1,12 @@
 /* Settings as their function's record holds them, and the resources of accounts; private to host/registry. */
 #pragma once
 
-#include <sys/queue.h>
 #include <uthash.h>
 
 #include "host/registry/settings.h"
 
 struct db_conn;
 struct registry;
-struct settings_waiter;
 
 /* Where invocations of an alias go. */
 struct alias_route {
@@ -33,7 +31,6 @@ int record_drop_settings_work(struct db_conn *conn, int64_t id, const char *qual
 /* Writes one, on the writer thread. */
 int record_setting_work(struct db_conn *conn, int64_t id, const struct setting_change *change, struct err *err) WARN_UNUSED;
 void record_free_settings(struct function_record *record);
-void record_wake_waiting(struct function_record *record);
 /* provisioned.c: the settings, aliases or versions have changed. */
 void record_provision(struct function_record *record);
 void registry_finish_moves(void *registry); /* of all aliases that can go on */

@@ -51,7 +51,10 @@ void registry_close(struct registry *registry)
     db_close(registry->db);
     struct function_record *record, *next;
     HASH_ITER(hh, registry->functions, record, next)
+    {
+        wait_line_drop(&record->line);
         record_free(record);
+    }
     registry_free_layers(registry);
     registry->closed = true;
     registry_free_accounts(registry);
@@ -378,8 +381,18 @@ int registry_code_is_live(void *arg, const char *sha256_hex)
     return use != NULL;
 }
 
-void registry_code_spared(struct registry *registry, const char *sha256_hex)
+void registry_code_keep(struct registry *registry, const char *sha256_hex)
 {
     code_use_add(registry, sha256_hex);
+}
+
+void registry_code_let_go(struct registry *registry, const char *sha256_hex)
+{
     code_use_drop(registry, sha256_hex);
+}
+
+void registry_code_spared(struct registry *registry, const char *sha256_hex)
+{
+    registry_code_keep(registry, sha256_hex);
+    registry_code_let_go(registry, sha256_hex);
 }

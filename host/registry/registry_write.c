@@ -358,24 +358,23 @@ static void version_deleted(void *arg, const struct err *err)
     if (!registry_enter(change.registry))
         return;
     record_set_state(change.record, RECORD_READY);
-    change.record->writing = false;
     if (err == NULL) {
         CLEANUP(freep) char *qualifier = str_format("%llu", (unsigned long long)change.gone);
         record_drop_settings(change.record, qualifier);
         record_remove_published(change.record, change.gone);
         record_provision(change.record);
     }
+    wait_line_end(&change.record->line);
     change.done(change.arg, change.record, err);
-    record_wake_waiting(change.record);
 }
 
 int registry_delete_version(struct function_record *record, uint64_t number, registry_done_fn *done, void *arg, struct err *err)
 {
-    assert(!record->writing);
+    assert(!record->line.busy);
     if (record->state != RECORD_READY)
         return refuse_busy(record, err);
     record_set_state(record, RECORD_CLAIMED);
-    record->writing = true; /* of its settings, which go with it */
+    wait_line_begin(&record->line); /* of its settings, which go with it */
     struct change *change = change_new(record, NULL, done, arg);
     change->gone = number;
     db_write(record->registry->db, delete_version_work, version_deleted, change);
@@ -411,7 +410,7 @@ static void deleted(void *arg, const struct err *err)
         return;
     if (err != NULL) {
         record_set_state(change.record, RECORD_READY);
-        record_wake_waiting(change.record);
+        wait_line_end(&change.record->line);
     } else {
         record_free(change.record);
     }
@@ -420,10 +419,11 @@ static void deleted(void *arg, const struct err *err)
 
 int registry_delete(struct function_record *record, registry_done_fn *done, void *arg, struct err *err)
 {
-    assert(!record->writing);
+    assert(!record->line.busy);
     if (record->state != RECORD_READY)
         return refuse_busy(record, err);
     record_set_state(record, RECORD_DELETING);
+    wait_line_begin(&record->line);
     db_write(record->registry->db, delete_work, deleted, change_new(record, NULL, done, arg));
     return 0;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "host/registry/function_record.h"
-#include "lib/base/loop.h"
 #include "lib/base/strutil.h"
 
 #define KEY_BYTES 128 /* an account, a region, a kind */
@@ -19,13 +18,6 @@ struct resource {
     char *value; /* JSON */
 };
 
-struct waiter {
-    STAILQ_ENTRY(waiter) link;
-    void (*fn)(void *arg);
-    void *arg;
-    struct registry *registry;
-};
-
 struct resource_shelf {
     UT_hash_handle hh;
     char key[KEY_BYTES]; /* "account region kind" */
@@ -33,8 +25,7 @@ struct resource_shelf {
     const char *kind; /* in key */
     struct registry *registry;
     struct resource *resources; /* by id */
-    bool busy;                  /* written or held */
-    STAILQ_HEAD(, waiter) waiting;
+    struct wait_line line;      /* busy: written or held */
 };
 
 /* One write on its way. */
@@ -75,7 +66,7 @@ struct resource_shelf *resource_shelf(struct registry *registry, const char *acc
     (void)str_copy(shelf->account, sizeof(shelf->account), account);
     (void)str_copy(shelf->region, sizeof(shelf->region), region);
     shelf->registry = registry;
-    STAILQ_INIT(&shelf->waiting);
+    wait_line_init(&shelf->line, registry);
     HASH_ADD_STR(registry->shelves, key, shelf);
     return shelf;
 }
@@ -140,41 +131,17 @@ static void put(struct resource_shelf *shelf, const char *id, char *value)
 
 bool resource_wait(struct resource_shelf *shelf, void (*fn)(void *arg), void *arg)
 {
-    if (!shelf->busy)
-        return false;
-    struct waiter *waiter = calloc(1, sizeof(*waiter));
-    if (waiter == NULL)
-        abort();
-    *waiter = (struct waiter){.fn = fn, .arg = arg, .registry = shelf->registry};
-    STAILQ_INSERT_TAIL(&shelf->waiting, waiter, link);
-    return true;
+    return wait_line_wait(&shelf->line, fn, arg);
 }
 
 void resource_hold(struct resource_shelf *shelf)
 {
-    assert(!shelf->busy);
-    shelf->busy = true;
+    wait_line_begin(&shelf->line);
 }
 
-static void run_waiter(void *arg)
-{
-    struct waiter waiter = *(struct waiter *)arg;
-    free(arg);
-    if (registry_enter(waiter.registry))
-        waiter.fn(waiter.arg);
-}
-
-/* All of them look again, in their order; the first to write makes the others wait anew. */
 void resource_release(struct resource_shelf *shelf)
 {
-    struct waiter *waiter;
-    assert(shelf->busy);
-    shelf->busy = false;
-    while ((waiter = STAILQ_FIRST(&shelf->waiting)) != NULL) {
-        STAILQ_REMOVE_HEAD(&shelf->waiting, link);
-        shelf->registry->posted++;
-        loop_post(shelf->registry->loop, run_waiter, waiter);
-    }
+    wait_line_end(&shelf->line);
 }
 
 /* ---- the disk ---- */
@@ -211,8 +178,8 @@ static void written(void *arg, const struct err *err)
         put(write.shelf, write.id, write.value);
     else
         free(write.value);
-    write.done(write.arg, err);
     resource_release(write.shelf);
+    write.done(write.arg, err);
 }
 
 void resource_write(struct resource_shelf *shelf, const char *id, const char *value, resource_written_fn *done, void *arg)
@@ -263,17 +230,13 @@ void registry_free_resources(struct registry *registry)
     HASH_ITER(hh, registry->shelves, shelf, next_shelf)
     {
         struct resource *resource, *next;
-        struct waiter *waiter;
         HASH_ITER(hh, shelf->resources, resource, next)
         {
             HASH_DEL(shelf->resources, resource);
             free(resource->value);
             free(resource);
         }
-        while ((waiter = STAILQ_FIRST(&shelf->waiting)) != NULL) {
-            STAILQ_REMOVE_HEAD(&shelf->waiting, link);
-            free(waiter);
-        }
+        wait_line_drop(&shelf->line);
         HASH_DEL(registry->shelves, shelf);
         free(shelf);
     }

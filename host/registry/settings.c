@@ -32,13 +32,6 @@ struct write {
     void *arg;
 };
 
-struct settings_waiter {
-    STAILQ_ENTRY(settings_waiter) link;
-    void (*fn)(void *arg);
-    void *arg;
-    struct registry *registry;
-};
-
 static void make_key(char key[KEY_BYTES], const char *kind, const char *qualifier)
 {
     size_t kind_len = strlen(kind), qualifier_len = strlen(qualifier);
@@ -166,33 +159,7 @@ size_t registry_settings(const struct function_record *record, const char *kind,
 
 bool registry_settings_wait(struct function_record *record, void (*fn)(void *arg), void *arg)
 {
-    if (!record->writing && record->state != RECORD_DELETING)
-        return false;
-    struct settings_waiter *waiter = calloc(1, sizeof(*waiter));
-    if (waiter == NULL)
-        abort();
-    *waiter = (struct settings_waiter){.fn = fn, .arg = arg, .registry = record->registry};
-    STAILQ_INSERT_TAIL(&record->waiting, waiter, link);
-    return true;
-}
-
-static void run_waiter(void *arg)
-{
-    struct settings_waiter waiter = *(struct settings_waiter *)arg;
-    free(arg);
-    if (registry_enter(waiter.registry))
-        waiter.fn(waiter.arg);
-}
-
-/* All of them look again, in their order; the first to write makes the others wait anew, in the same order. */
-void record_wake_waiting(struct function_record *record)
-{
-    struct settings_waiter *waiter;
-    while ((waiter = STAILQ_FIRST(&record->waiting)) != NULL) {
-        STAILQ_REMOVE_HEAD(&record->waiting, link);
-        record->registry->posted++;
-        loop_post(record->registry->loop, run_waiter, waiter);
-    }
+    return wait_line_wait(&record->line, fn, arg);
 }
 
 /* ---- the disk ---- */
@@ -311,19 +278,18 @@ static void written(void *arg, const struct err *err)
         write_free(write);
         return;
     }
-    record->writing = false;
     record_end_promise(record);
     if (err == NULL)
         show(write);
+    wait_line_end(&record->line);
     write->done(write->arg, err);
-    record_wake_waiting(record);
     write_free(write);
 }
 
 static void submit(struct function_record *record, struct write *write)
 {
-    assert(!record->writing && record->state != RECORD_RESERVED);
-    record->writing = true;
+    assert(record->state != RECORD_RESERVED);
+    wait_line_begin(&record->line);
     write->registry = record->registry;
     write->record = record;
     write->id = record->id;

@@ -1,10 +1,10 @@
 /* Layers as the registry holds them; private to host/registry. */
 #pragma once
 
-#include <sys/queue.h>
 #include <uthash.h>
 
 #include "host/registry/layer/layers.h"
+#include "host/registry/wait_line.h"
 #include "lib/base/id.h"
 #include "lib/crypto/digest.h"
 
@@ -18,22 +18,18 @@ struct layer_version {
     char *about, *policy;
 };
 
-struct layer_waiter;
-
 struct layer {
     UT_hash_handle hh;
     struct layer_name name;
     struct layer_version **versions; /* committed; oldest first */
     size_t count;
     uint64_t last_number; /* given out */
-    bool writing;         /* a change of a version is on its way to the disk */
-    STAILQ_HEAD(, layer_waiter) waiting;
+    struct wait_line line; /* busy: a change of a version is on its way to the disk */
     char key[LAYER_KEY_BYTES];
 };
 
 struct layer *layer_lookup(const struct registry *registry, const struct layer_name *name); /* or NULL */
 struct layer *layer_obtain(struct registry *registry, const struct layer_name *name);       /* made if there is none */
-void layer_wake_waiting(struct registry *registry, struct layer *layer);
 
 /* Counts the archive's use. */
 struct layer_version *layer_version_new(struct registry *registry, uint64_t number, const char *about, const char *code_sha256);

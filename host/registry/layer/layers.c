@@ -7,15 +7,7 @@
 
 #include "host/registry/function_record.h"
 #include "host/registry/layer/layer_record.h"
-#include "lib/base/loop.h"
 #include "lib/base/strutil.h"
-
-struct layer_waiter {
-    STAILQ_ENTRY(layer_waiter) link;
-    void (*fn)(void *arg);
-    void *arg;
-    struct registry *registry;
-};
 
 /* ---- memory ---- */
 
@@ -48,7 +40,7 @@ struct layer *layer_obtain(struct registry *registry, const struct layer_name *n
         abort();
     layer->name = *name;
     layer->name.number = 0;
-    STAILQ_INIT(&layer->waiting);
+    wait_line_init(&layer->line, registry);
     size_t len = make_key(name, layer->key);
     HASH_ADD_KEYPTR(hh, registry->layers, layer->key, len, layer);
     return layer;
@@ -114,14 +106,10 @@ void registry_free_layers(struct registry *registry)
     struct layer *layer, *next;
     HASH_ITER(hh, registry->layers, layer, next)
     {
-        struct layer_waiter *waiter;
         HASH_DEL(registry->layers, layer);
         for (size_t i = 0; i < layer->count; i++)
             layer_version_free(registry, layer->versions[i]);
-        while ((waiter = STAILQ_FIRST(&layer->waiting)) != NULL) {
-            STAILQ_REMOVE_HEAD(&layer->waiting, link);
-            free(waiter);
-        }
+        wait_line_drop(&layer->line);
         free(layer->versions);
         free(layer);
     }
@@ -210,32 +198,5 @@ uint64_t layers_code_bytes(struct registry *registry, const char *account, const
 bool layers_wait(struct registry *registry, const struct layer_name *name, void (*fn)(void *arg), void *arg)
 {
     struct layer *layer = layer_lookup(registry, name);
-    if (layer == NULL || !layer->writing)
-        return false;
-    struct layer_waiter *waiter = calloc(1, sizeof(*waiter));
-    if (waiter == NULL)
-        abort();
-    *waiter = (struct layer_waiter){.fn = fn, .arg = arg, .registry = registry};
-    STAILQ_INSERT_TAIL(&layer->waiting, waiter, link);
-    return true;
+    return layer != NULL && wait_line_wait(&layer->line, fn, arg);
 }
-
-static void run_waiter(void *arg)
-{
-    struct layer_waiter waiter = *(struct layer_waiter *)arg;
-    free(arg);
-    if (registry_enter(waiter.registry))
-        waiter.fn(waiter.arg);
-}
-
-/* All look again, in their order; the first to write makes the others wait anew. */
-void layer_wake_waiting(struct registry *registry, struct layer *layer)
-{
-    struct layer_waiter *waiter;
-    while ((waiter = STAILQ_FIRST(&layer->waiting)) != NULL) {
-        STAILQ_REMOVE_HEAD(&layer->waiting, link);
-        registry->posted++;
-        loop_post(registry->loop, run_waiter, waiter);
-    }
-}
-

@@ -141,11 +141,10 @@ static void deleted(void *arg, const struct err *err)
         write_free(write);
         return;
     }
-    layer->writing = false;
+    wait_line_end(&layer->line);
     if (err == NULL)
         layer_remove(write->registry, layer, write->number);
     write->done(write->arg, err);
-    layer_wake_waiting(write->registry, layer);
     write_free(write);
 }
 
@@ -154,8 +153,8 @@ static struct layer_write *change_new(struct registry *registry, const struct la
                                       registry_written_fn *done, void *arg)
 {
     struct layer *layer = layer_lookup(registry, name);
-    assert(layer != NULL && !layer->writing && layer_index(layer, number) < layer->count);
-    layer->writing = true;
+    assert(layer != NULL && layer_index(layer, number) < layer->count);
+    wait_line_begin(&layer->line);
     struct layer_write *write = write_new(registry, layer, arg);
     write->number = number;
     write->done = done;
@@ -191,7 +190,7 @@ static void policy_set(void *arg, const struct err *err)
         write_free(write);
         return;
     }
-    layer->writing = false;
+    wait_line_end(&layer->line);
     if (err == NULL) {
         struct layer_version *version = layer->versions[layer_index(layer, write->number)];
         free(version->policy);
@@ -199,7 +198,6 @@ static void policy_set(void *arg, const struct err *err)
         memcpy(version->revision, write->revision, sizeof(version->revision));
     }
     write->done(write->arg, err);
-    layer_wake_waiting(write->registry, layer);
     write_free(write);
 }
 
