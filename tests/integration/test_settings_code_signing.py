@@ -1,5 +1,7 @@
 """Code signing configurations through boto3."""
+import os
 import threading
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -99,3 +101,35 @@ def test_survives_a_kill(make_stoke, name):
     assert [c["CodeSigningConfigArn"] for c in client.list_code_signing_configs()["CodeSigningConfigs"]] == [arn]
     assert client.get_function_code_signing_config(FunctionName=name)["CodeSigningConfigArn"] == arn
     assert error_of(client.get_code_signing_config, CodeSigningConfigArn=elsewhere["CodeSigningConfigArn"])[0] == "ResourceNotFoundException"
+
+
+def test_a_configuration_goes_while_a_function_is_made(client, stoke, name):
+    """Either it is in use and stays, or it is gone and the function is not made, also while an archive is being stored."""
+    big = {"app.py": "def handler(e, c):\n    return 1\n", "noise": os.urandom(20 << 20)}
+    for i in range(4):
+        arn = client.create_code_signing_config(AllowedPublishers=PUBLISHERS)["CodeSigningConfig"]["CodeSigningConfigArn"]
+        made = []
+
+        def make():
+            try:
+                made.append(stoke.client().create_function(**stoke.function(f"{name}-{i}", big, CodeSigningConfigArn=arn))["State"])
+            except ClientError as e:
+                made.append(e.response["Error"]["Code"])
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        time.sleep(0.1 * i)
+        other = client.create_code_signing_config(AllowedPublishers=PUBLISHERS)["CodeSigningConfig"]["CodeSigningConfigArn"]
+        client.delete_code_signing_config(CodeSigningConfigArn=other)
+        try:
+            client.delete_code_signing_config(CodeSigningConfigArn=arn)
+            deleted = True
+        except ClientError as e:
+            assert e.response["Error"]["Code"] == "ResourceConflictException"
+            deleted = False
+        thread.join(60)
+        assert made == (["CodeSigningConfigNotFoundException"] if deleted else ["Pending"])
+        named = client.list_functions()["Functions"]
+        assert any(f["FunctionName"] == f"{name}-{i}" for f in named) != deleted
+        if not deleted:
+            client.delete_function(FunctionName=f"{name}-{i}")

@@ -17,14 +17,18 @@ struct creation {
     struct api_call *call;
     struct function_record *record;
     cJSON *config, *tags;
-    char *signing;              /* the setting that says its code signing configuration, or NULL */
-    struct resource_shelf *held; /* with that configuration, which so stays */
+    struct registry *registry;
+    struct store_archive archive; /* kept, once it is stored */
+    char *signing;               /* the setting that says its code signing configuration, or NULL */
+    struct resource_shelf *held; /* with that configuration, which so stays while the function is written */
 };
 
 static void creation_free(struct creation *creation)
 {
     if (creation->held != NULL)
         resource_release(creation->held);
+    if (*creation->archive.sha256_hex != '\0')
+        registry_code_let_go(creation->registry, creation->archive.sha256_hex);
     free(creation->signing);
     cJSON_Delete(creation->config);
     cJSON_Delete(creation->tags);
@@ -55,21 +59,44 @@ static void created(void *arg, struct function_record *record, const struct err 
     call_reply(call, function_output(&facts, NULL, OUTPUT_WHOLE));
 }
 
-static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
+static void give_up(struct creation *creation)
+{
+    registry_abandon(creation->record);
+    creation_free(creation);
+}
+
+static void commit(void *arg);
+
+/* The function gets the configuration in the commit that makes it, if that is still there: whoever deletes it waits until then, and finds
+ * it in use. False: the call has failed, or waits for who writes configurations now. */
+static bool hold_code_signing(struct creation *creation)
+{
+    struct api_call *call = creation->call;
+    const char *arn = json_str(call->aws.input, "CodeSigningConfigArn");
+    struct resource_shelf *shelf = code_signing_shelf(call);
+    if (arn == NULL)
+        return true;
+    if (resource_wait(shelf, commit, creation)) /* there is one: it was looked for before the archive was read */
+        return false;
+    if (!code_signing_exists(call, arn)) {
+        give_up(creation);
+        code_signing_missing(call, arn);
+        return false;
+    }
+    creation->signing = str_format("{\"CodeSigningConfigArn\":\"%s\"}", arn); /* its pattern has nothing to escape */
+    creation->held = shelf;
+    resource_hold(shelf);
+    return true;
+}
+
+static void commit(void *arg)
 {
     struct creation *creation = arg;
-    struct registry *registry = creation->call->api->options.registry;
-    if (archive == NULL) {
-        struct api_call *call = creation->call;
-        registry_abandon(creation->record);
-        creation_free(creation);
-        code_fail(call, err);
+    const struct store_archive *archive = &creation->archive;
+    if (!hold_code_signing(creation))
         return;
-    }
     if (!layer_fits(creation->call, creation->config, archive->unpacked_bytes)) {
-        registry_abandon(creation->record);
-        registry_code_spared(registry, archive->sha256_hex);
-        creation_free(creation);
+        give_up(creation);
         return;
     }
     const struct setting_change signing = {SETTING_CODE_SIGNING, "", creation->signing};
@@ -81,35 +108,28 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
     registry_create_commit(creation->record, &draft, creation->tags, created, creation);
 }
 
-/* The call may go on: it names no code signing configuration, or one that is there and that nobody is writing. False: it has failed,
- * or waits. */
+static void code_stored(void *arg, const struct store_archive *archive, const struct err *err)
+{
+    struct creation *creation = arg;
+    struct api_call *call = creation->call;
+    if (archive == NULL) {
+        give_up(creation);
+        code_fail(call, err);
+        return;
+    }
+    creation->archive = *archive;
+    registry_code_keep(creation->registry, archive->sha256_hex);
+    commit(creation);
+}
+
+/* The call names no code signing configuration, or one that is there. False: it has failed. */
 static bool check_code_signing(struct api_call *call)
 {
     const char *arn = json_str(call->aws.input, "CodeSigningConfigArn");
-    struct resource_shelf *shelf = code_signing_shelf(call);
-    if (arn == NULL)
+    if (arn == NULL || code_signing_exists(call, arn))
         return true;
-    if (shelf != NULL && call_waits_shelf(call, shelf, create_function))
-        return false;
-    if (!code_signing_exists(call, arn)) {
-        code_signing_missing(call, arn);
-        return false;
-    }
-    if (call->http != NULL)
-        return true;
-    call_fail(call, "ServiceException", "The client left before its archive was read."); /* with the archive, while the call waited */
+    code_signing_missing(call, arn);
     return false;
-}
-
-/* The function gets the configuration in the commit that makes it. */
-static void hold_code_signing(struct creation *creation)
-{
-    const char *arn = json_str(creation->call->aws.input, "CodeSigningConfigArn");
-    if (arn == NULL)
-        return;
-    creation->signing = str_format("{\"CodeSigningConfigArn\":\"%s\"}", arn); /* its pattern has nothing to escape */
-    creation->held = code_signing_shelf(creation->call);
-    resource_hold(creation->held);
 }
 
 void create_function(struct api_call *call)
@@ -141,8 +161,7 @@ void create_function(struct api_call *call)
     struct creation *creation = calloc(1, sizeof(*creation));
     if (creation == NULL)
         abort();
-    *creation = (struct creation){.call = call, .record = record, .config = config};
+    *creation = (struct creation){.call = call, .registry = call->api->options.registry, .record = record, .config = config};
     creation->tags = tags != NULL ? cJSON_Duplicate(tags, true) : NULL;
-    hold_code_signing(creation);
     code_put(call->api, zip, code_stored, creation);
 }
