@@ -11,38 +11,13 @@
 const char cli_list_usage[] = "usage: stoke list [--names]\n";
 const char cli_rm_usage[] = "usage: stoke rm NAME...\n";
 
-static int all_functions(struct cli *cli, cJSON **ret_list)
+/* How a function runs on this host, from the daemon's own page: {"State", "Note", ...}, or NULL. ListFunctions tells no state. Both are
+ * by name: *at is where the search goes on. */
+static const cJSON *here_of(const cJSON **at, const char *name)
 {
-    CLEANUP(json_freep) cJSON *list = cJSON_CreateArray();
-    CLEANUP(freep) char *path = strdup("/2015-03-31/functions?MaxItems=50");
-    while (path) {
-        CLEANUP(json_freep) cJSON *page = NULL;
-        int rc = cli_get(cli, "GET", path, NULL, &page);
-        if (rc != CLI_OK)
-            return rc;
-        cJSON *functions = json_get(page, "Functions"), *item;
-        while ((item = functions ? cJSON_DetachItemFromArray(functions, 0) : NULL))
-            cJSON_AddItemToArray(list, item);
-        const char *marker = json_str(page, "NextMarker");
-        CLEANUP(freep) char *escaped = http_escape(marker ? marker : "");
-        free(path);
-        path = marker && *marker ? str_format("/2015-03-31/functions?MaxItems=50&Marker=%s", escaped) : NULL;
-    }
-    *ret_list = STEAL(list);
-    return CLI_OK;
-}
-
-/* How a function runs on this host, from the daemon's own page: {"State", "Note", ...}, or NULL. ListFunctions tells no state. */
-static const cJSON *here_of(const cJSON *here, const char *name)
-{
-    const cJSON *item, *functions = json_get(here, "Functions");
-    cJSON_ArrayForEach(item, functions)
-    {
-        const char *n = json_str(item, "FunctionName");
-        if (n && str_eq(n, name))
-            return item;
-    }
-    return NULL;
+    while (*at && strcmp(json_str(*at, "FunctionName"), name) < 0)
+        *at = (*at)->next;
+    return *at && str_eq(json_str(*at, "FunctionName"), name) ? *at : NULL;
 }
 
 static void show_notes(const cJSON *here, int indent)
@@ -61,9 +36,12 @@ static void show_notes(const cJSON *here, int indent)
 char *cli_note_of(struct cli *cli, const char *name)
 {
     CLEANUP(json_freep) cJSON *here = NULL;
-    if (cli_get(cli, "GET", "/_stoke/functions", NULL, &here) != CLI_OK)
+    CLEANUP(freep) char *escaped = http_escape(name);
+    CLEANUP(freep) char *path = str_format("/_stoke/functions?Marker=%s&MaxItems=1", escaped);
+    if (cli_get(cli, "GET", path, NULL, &here) != CLI_OK)
         return NULL;
-    const char *note = json_str(here_of(here, name), "Note");
+    const cJSON *at = json_get(here, "Functions") ? json_get(here, "Functions")->child : NULL;
+    const char *note = json_str(here_of(&at, name), "Note");
     return note && *note ? str_format("%s", note) : NULL;
 }
 
@@ -88,7 +66,7 @@ static void show_state(const cJSON *here)
 static void show_table(const cJSON *list, const cJSON *here)
 {
     int width = 8;
-    const cJSON *f;
+    const cJSON *f, *at = here->child;
     cJSON_ArrayForEach(f, list)
     {
         int n = (int)strlen(json_str(f, "FunctionName"));
@@ -98,10 +76,11 @@ static void show_table(const cJSON *list, const cJSON *here)
     cJSON_ArrayForEach(f, list)
     {
         const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *changed = json_str(f, "LastModified");
-        const cJSON *entry = here_of(here, name);
+        const cJSON *entry = here_of(&at, name);
         printf("%-*s  %-16s ", width, name, runtime ? runtime : "-");
         show_state(entry);
-        printf(" %6lld MB %6lld s  %.19s\n", (long long)json_int(f, "MemorySize", 128), (long long)json_int(f, "Timeout", 3), changed ? changed : "");
+        long long memory_mb = json_int(f, "MemorySize", 128), timeout_s = json_int(f, "Timeout", 3);
+        printf(" %6lld MB %6lld s  %.19s\n", memory_mb, timeout_s, changed ? changed : "");
         show_notes(entry, width);
     }
 }
@@ -116,18 +95,19 @@ int cli_list(struct cli *cli, int argc, char **argv)
             return cli_usage(cli_list_usage);
         names = true;
     }
-    CLEANUP(json_freep) cJSON *list = NULL;
+    CLEANUP(json_freep) cJSON *tree = NULL;
     CLEANUP(json_freep) cJSON *here = NULL;
-    int rc = all_functions(cli, &list);
+    int rc = cli_get_all(cli, "/2015-03-31/functions", "Functions", &tree);
     if (rc != CLI_OK)
         return rc;
+    const cJSON *list = json_get(tree, "Functions");
     if (names) {
         const cJSON *f;
         cJSON_ArrayForEach(f, list)
             puts(json_str(f, "FunctionName"));
         return CLI_OK;
     }
-    rc = cli_get(cli, "GET", "/_stoke/functions", NULL, &here);
+    rc = cli_get_all(cli, "/_stoke/functions", "Functions", &here);
     if (rc != CLI_OK)
         return rc;
     if (cli->json)
@@ -135,7 +115,7 @@ int cli_list(struct cli *cli, int argc, char **argv)
     else if (cJSON_GetArraySize(list) == 0)
         puts("no functions yet; `stoke deploy NAME DIRECTORY` makes one");
     else
-        show_table(list, here);
+        show_table(list, json_get(here, "Functions"));
     return CLI_OK;
 }
 

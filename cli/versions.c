@@ -88,7 +88,8 @@ static void print_aliases(const cJSON *tree)
 /* "4=10%" or "4=0.1" as a RoutingConfig; "none" as an empty one. False: it is neither. */
 static bool add_shift(cJSON *body, const char *text)
 {
-    cJSON *weights = cJSON_AddObjectToObject(cJSON_AddObjectToObject(body, "RoutingConfig"), "AdditionalVersionWeights");
+    cJSON *routing = cJSON_CreateObject(), *weights = cJSON_AddObjectToObject(routing, "AdditionalVersionWeights");
+    json_set(body, "RoutingConfig", routing);
     if (str_eq(text, "none"))
         return true;
     const char *equals = strchr(text, '=');
@@ -118,11 +119,20 @@ static int put_alias(struct cli *cli, const char *function, const char *name, cJ
     if (rc != CLI_OK)
         return rc;
     bool exists = answer.status == 200;
+    if (!exists && answer.status != 404)
+        rc = cli_fail_answer(&answer);
     http_answer_free(&answer);
+    if (rc != CLI_OK)
+        return rc;
     if (!exists)
         cJSON_AddStringToObject(body, "Name", name);
     rc = exists ? cli_get(cli, "PUT", path, body, &alias) : cli_get(cli, "POST", all, body, &alias);
     return rc == CLI_OK ? cli_show(cli, alias, print_alias) : rc;
+}
+
+static void print_deleted(const cJSON *tree)
+{
+    printf("deleted %s\n", json_get(tree, "Deleted")->child->valuestring);
 }
 
 static int delete_alias(struct cli *cli, const char *function, const char *name)
@@ -131,9 +141,11 @@ static int delete_alias(struct cli *cli, const char *function, const char *name)
     CLEANUP(freep) char *suffix = str_format("/aliases/%s", escaped);
     CLEANUP(freep) char *path = cli_function_path(function, suffix);
     int rc = cli_delete(cli, path);
-    if (rc == CLI_OK && !cli->json)
-        printf("deleted %s\n", name);
-    return rc;
+    if (rc != CLI_OK)
+        return rc;
+    CLEANUP(json_freep) cJSON *out = cJSON_CreateObject();
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(out, "Deleted"), cJSON_CreateString(name));
+    return cli_show(cli, out, print_deleted);
 }
 
 int cli_alias(struct cli *cli, int argc, char **argv)
@@ -146,9 +158,9 @@ int cli_alias(struct cli *cli, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (c == 'v')
-            cJSON_AddStringToObject(body, "FunctionVersion", optarg);
+            json_set(body, "FunctionVersion", cJSON_CreateString(optarg));
         else if (c == 'd')
-            cJSON_AddStringToObject(body, "Description", optarg);
+            json_set(body, "Description", cJSON_CreateString(optarg));
         else if (c == 'x')
             gone = true;
         else if (c != 's')

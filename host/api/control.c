@@ -1,7 +1,7 @@
 /* Stoke's own routes, for its command line and for people with curl: what AWS's API has no place for.
  *
  *   GET  /_stoke/health                                        version, readiness, what the host can enforce
- *   GET  /_stoke/functions                                     how each function runs on this host
+ *   GET  /_stoke/functions[?Marker=NAME][&MaxItems=N]          how each function runs on this host, in pages
  *   GET  /_stoke/runtimes      POST {"name", "path"}           the interpreters; registers one
  *   GET  /_stoke/logs?function=NAME[&limit=N][&after=CURSOR][&wait=SECONDS], or group=LOGGROUP
  *   GET  /_stoke/code/DIGEST?expires=...&signature=...         what Code.Location of GetFunction points to
@@ -23,6 +23,7 @@
 #define LOG_LIMIT_MAX 10000
 #define LOG_WAIT_S_MAX 60
 #define LOG_GATHER_US 20000 /* what comes within this time of a first record goes into the same answer */
+#define FUNCTIONS_PAGE 200  /* at once: the loop does nothing else meanwhile */
 #define TEXT_MAX 520 /* a log group has at most 512 characters */
 
 static int hex_value(char c)
@@ -301,28 +302,44 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
 
 /* ---- functions and runtimes ---- */
 
+/* mapped: the names of functions with event source mappings. */
+static cJSON *function_here(struct function_record *record, const cJSON *mapped)
+{
+    struct function_facts facts;
+    cJSON *item = cJSON_CreateObject();
+    registry_describe_at(record, 0, &facts);
+    cJSON_AddStringToObject(item, "FunctionName", facts.name);
+    cJSON_AddStringToObject(item, "State", facts.state);
+    if (facts.update_status != NULL)
+        cJSON_AddStringToObject(item, "LastUpdateStatus", facts.update_status);
+    if (facts.match->interpreter != NULL)
+        cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
+    cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
+    cJSON *stored_only = stored_only_of(record, facts.config, json_get(mapped, facts.name) != NULL);
+    if (stored_only != NULL)
+        cJSON_AddItemToObject(item, "StoredOnly", stored_only);
+    return item;
+}
+
+/* A page begins with the function that Marker names, or what comes after it; NextMarker names the first that is left out. */
 static void get_functions(struct api *api, struct http_req *req, const struct aws_call *who)
 {
+    struct http_slice query = http_req_query(req);
     struct function_record **records;
-    size_t count = registry_list(api->options.registry, who->account, who->region, NULL, &records);
+    char from[TEXT_MAX] = "", text[TEXT_MAX];
+    int64_t max = FUNCTIONS_PAGE;
+    (void)query_get(query, "Marker", from);
+    if (query_get(query, "MaxItems", text) && !str_to_i64(text, 1, FUNCTIONS_PAGE, &max)) {
+        front_door_fail(req, 400, "ValidationException", "MaxItems is a number from 1 to %d", FUNCTIONS_PAGE);
+        return;
+    }
+    size_t count = registry_list(api->options.registry, who->account, who->region, from, &records);
     cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "Functions");
     CLEANUP(json_freep) cJSON *mapped = mapping_functions(api->options.registry, who->account, who->region);
-    for (size_t i = 0; i < count; i++) {
-        struct function_facts facts;
-        cJSON *item = cJSON_CreateObject();
-        registry_describe_at(records[i], 0, &facts);
-        cJSON_AddStringToObject(item, "FunctionName", facts.name);
-        cJSON_AddStringToObject(item, "State", facts.state);
-        if (facts.update_status != NULL)
-            cJSON_AddStringToObject(item, "LastUpdateStatus", facts.update_status);
-        if (facts.match->interpreter != NULL)
-            cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
-        cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
-        cJSON *stored_only = stored_only_of(records[i], facts.config, json_get(mapped, facts.name) != NULL);
-        if (stored_only != NULL)
-            cJSON_AddItemToObject(item, "StoredOnly", stored_only);
-        cJSON_AddItemToArray(list, item);
-    }
+    for (size_t i = 0; i < count && i < (size_t)max; i++)
+        cJSON_AddItemToArray(list, function_here(records[i], mapped));
+    if (count > (size_t)max)
+        cJSON_AddStringToObject(body, "NextMarker", registry_record_name(records[max]));
     free(records);
     front_door_reply_json(req, 200, body);
 }

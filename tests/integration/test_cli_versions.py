@@ -1,6 +1,8 @@
 """`stoke publish`, `versions`, `alias`, `concurrency` and the states in `list`, as people type them."""
+import http.server
 import json
 import subprocess
+import threading
 import time
 
 from conftest import archive
@@ -28,6 +30,76 @@ def test_versions_and_aliases(stoke, client, name):
     assert "(" not in stoke_cli(stoke, "alias", name, "live", "--shift", "none")[1]
     assert stoke_cli(stoke, "alias", name, "live", "--delete")[:2] == (0, "deleted live\n")
     assert stoke_cli(stoke, "alias", name)[:2] == (0, "")
+
+
+def test_an_alias_twice_said(stoke, client, name):
+    """The last word counts, and what was deleted is said in JSON, too."""
+    client.create_function(**stoke.function(name))
+    for description in ("first", "second"):
+        client.update_function_configuration(FunctionName=name, Timeout=len(description))
+        client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        stoke_cli(stoke, "publish", name)
+    code, out, err = stoke_cli(stoke, "alias", name, "live", "--version", "2", "--version", "1", "--shift", "1=20%", "--shift", "2=10%",
+                               "--description", "a", "--description", "b")
+    assert (code, err) == (0, "") and out.split() == ["live", "->", "1", "(10%", "to", "2)", "b"]
+    code, out, _ = stoke_cli(stoke, "alias", name, "live", "--delete", "--output", "json")
+    assert code == 0 and json.loads(out) == {"Deleted": ["live"]}
+
+
+def test_no_alias_is_made_on_an_error(stoke):
+    """Only who says that there is none is asked to make one."""
+    asked, statuses = [], [403, 500, 404]
+
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            asked.append(self.command)
+            body = b'{"Message": "no"}'
+            self.send_response(statuses[0] if self.command == "GET" else 500)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = answer
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        command = [stoke.build / "stoke", "--endpoint", f"http://127.0.0.1:{server.server_port}", "alias", "f", "live", "--version", "1"]
+        try:
+            for wanted in (["GET"], ["GET"], ["GET", "POST"]):
+                run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+                assert run.returncode == 1 and asked == wanted, (statuses[0], asked, run.stderr)
+                asked.clear()
+                statuses.pop(0)
+        finally:
+            server.shutdown()
+
+
+def test_long_lists_come_in_pages(make_stoke, name):
+    """More functions than fit a page: all are listed, once and in order, by the page itself and by `stoke list`."""
+    stoke = make_stoke()
+    client = stoke.client()
+    names = [f"{name}-{i:03}" for i in range(205)]
+    for each in names:
+        client.create_function(**stoke.function(each))
+
+    def page(query):
+        return json.loads(stoke.request("GET", "/_stoke/functions" + query)[2])
+
+    first = page("")
+    assert [f["FunctionName"] for f in first["Functions"]] == names[:200] and first["NextMarker"] == names[200]
+    rest = page(f"?Marker={names[200]}")
+    assert [f["FunctionName"] for f in rest["Functions"]] == names[200:] and "NextMarker" not in rest
+    assert [f["FunctionName"] for f in page(f"?Marker={names[7]}&MaxItems=2")["Functions"]] == names[7:9]
+    assert page(f"?Marker={name}-zzz")["Functions"] == []
+    assert stoke.request("GET", "/_stoke/functions?MaxItems=201")[0] == stoke.request("GET", "/_stoke/functions?MaxItems=0")[0] == 400
+    lines = stoke_cli(stoke, "list")[1].splitlines()
+    assert [line.split()[:3:2] for line in lines[1:] if line.startswith(name)] == [[each, "Active"] for each in names]
+    assert stoke_cli(stoke, "list", "--names")[1].split() == names
+    assert [f["FunctionName"] for f in json.loads(stoke_cli(stoke, "list", "--output", "json")[1])["Functions"]] == names
 
 
 def test_refusals(stoke, client, name):
