@@ -16,7 +16,8 @@ struct data_dir {
 };
 
 /* Empty path: /var/lib/stoke as root, else ~/.local/share/stoke. Waits for what a killed stoked left to be swept. ERR_CONFLICT:
- * another stoked has it (the message names its pid); ERR_DENIED: it belongs to somebody else, or a component of the path may not be entered (the message names it). */
+ * another stoked has it (the message names its pid); ERR_DENIED: it belongs to somebody else, or a component of the path may not be
+ * entered (the message names it). */
 int data_dir_open(const char *path, const struct identity *identity, struct data_dir *ret_dir, struct err *err) WARN_UNUSED;
 void data_dir_close(struct data_dir *dir);
 /* An empty directory below it: made, or emptied of plain files. */

@@ -106,7 +106,8 @@ const struct http_reply *api_refusal(int status)
                                                      {"x-amzn-errortype", "BadRequestException"}};
     static const char large_body[] = "{\"Type\":\"User\",\"Message\":\"Request must be smaller than 69905067 bytes\"}",
                       bad_body[] = "{\"Type\":\"User\",\"Message\":\"This is no well-formed HTTP request\"}";
-    static const struct http_reply large = {.headers = large_headers, .header_count = 2, .body = large_body, .body_len = sizeof(large_body) - 1},
+    static const struct http_reply large = {.headers = large_headers, .header_count = 2, .body = large_body,
+                                            .body_len = sizeof(large_body) - 1},
                                    bad = {.headers = bad_headers, .header_count = 2, .body = bad_body, .body_len = sizeof(bad_body) - 1};
     return status == 413 ? &large : &bad;
 }

@@ -1,5 +1,5 @@
-/* Who may run how much: reserved and provisioned concurrency of functions, and what their account has left. The numbers of the settings, kept ready
- * for every invocation. Loop thread only. */
+/* Who may run how much: reserved and provisioned concurrency of functions, and what their account has left. The numbers of
+ * the settings, kept ready for every invocation. Loop thread only. */
 #pragma once
 
 #include <stdint.h>

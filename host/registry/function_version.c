@@ -91,8 +91,8 @@ static void note_architecture(struct function_version *version)
     if (uname(&host) < 0 || version->arm64 == str_eq(host.machine, "aarch64"))
         return;
     size_t len = strlen(match->note);
-    snprintf(match->note + len, sizeof(match->note) - len, "%sthe function is for %s, this machine is %.32s: native code in it does not load",
-             len > 0 ? "; " : "", version->arm64 ? "arm64" : "x86_64", host.machine);
+    snprintf(match->note + len, sizeof(match->note) - len,
+             "%sthe function is for %s, this machine is %.32s: native code in it does not load", len > 0 ? "; " : "", version->arm64 ? "arm64" : "x86_64", host.machine);
 }
 
 /* How it runs on this host, which may have changed since the last start: the state follows. */

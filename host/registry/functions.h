@@ -33,7 +33,8 @@ void registry_close(struct registry *registry);
 /* Writes are on their way, or what follows from them: their callbacks are still to run. */
 bool registry_is_busy(const struct registry *registry);
 
-/* The host's runtimes changed: versions that could not run, or have a better interpreter now, are matched anew. The old runtimes stay as long as the registry. */
+/* The host's runtimes changed: versions that could not run, or have a better interpreter now, are matched anew. The old
+ * runtimes stay as long as the registry. */
 void registry_set_runtimes(struct registry *registry, const struct runtimes *runtimes);
 
 /* The new content of $LATEST; borrowed for the call. */

@@ -29,7 +29,6 @@ struct registry;
 #define SETTING_RUNTIME_MANAGEMENT "runtime-management" /* qualifier: "$LATEST" or a version */
 #define SETTING_RECURSION "recursion"
 #define SETTING_CODE_SIGNING "code-signing"
-#define SETTING_SCALING "scaling"
 
 struct setting_change {
     const char *kind;      /* NULL, with no value: everything about the qualifier */

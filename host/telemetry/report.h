@@ -1,9 +1,8 @@
 /* The lines that Lambda itself writes: INIT_START, START, END, REPORT, INIT_REPORT, as text or, with the JSON log format, as
  * platform.* records. Loop thread only.
  *
- * Source: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html, .../telemetry-schema-reference.html, .../monitoring-cloudwatchlogs-log-level.html (the
- * level of each record) and the log lines in
- * docs/runtime-contract.md.
+ * Source: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html, .../telemetry-schema-reference.html,
+ * .../monitoring-cloudwatchlogs-log-level.html (the level of each record) and the log lines in docs/runtime-contract.md.
  */
 #pragma once
 

@@ -192,7 +192,8 @@ static int migrate(struct db *db, const char *path, const char *const *migration
     if (rc < 0)
         return rc;
     if (version < 0 || (size_t)version > count)
-        return err_set(err, ERR_UNSUPPORTED, "%s has schema version %lld, this program knows up to %zu: it was written by a newer one", path,
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s has schema version %lld, this program knows up to %zu: it was written by a newer one", path,
                        (long long)version, count);
     for (size_t i = (size_t)version; i < count; i++) {
         char done[64];

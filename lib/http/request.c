@@ -54,7 +54,8 @@ static const char *head_fault(const h2o_socket_t *sock, size_t bytes_max, int *r
     struct phr_header headers[HEADERS_MAX];
     size_t count = HEADERS_MAX, method_len, path_len, lengths = 0, encodings = 0, hosts = 0;
     const char *method, *path;
-    int minor, n = phr_parse_request(sock->input->bytes, sock->input->size, &method, &method_len, &path, &path_len, &minor, headers, &count, 0);
+    int minor, n = phr_parse_request(sock->input->bytes, sock->input->size, &method, &method_len, &path, &path_len, &minor,
+                                     headers, &count, 0);
     *ret_status = 400;
     if (n <= 0)
         return "malformed head";

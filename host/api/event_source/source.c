@@ -103,7 +103,9 @@ static int check_position(const struct source_kind *kind, const cJSON *input, ch
     if (position != NULL && (!kind->needs_position || (timed && kind->family == DYNAMODB)))
         return say(message, "Unsupported starting position for arn type: %s", json_str(input, "EventSourceArn"));
     if (timed != (json_get(input, "StartingPositionTimestamp") != NULL))
-        return say(message, timed ? "%s must be given with StartingPosition AT_TIMESTAMP." : "%s is for StartingPosition AT_TIMESTAMP only.",
+        return say(message,
+                   timed ? "%s must be given with StartingPosition AT_TIMESTAMP."
+                         : "%s is for StartingPosition AT_TIMESTAMP only.",
                    "StartingPositionTimestamp");
     return 0;
 }

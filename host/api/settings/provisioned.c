@@ -138,7 +138,8 @@ static bool check_limits(struct api_call *call, const struct function_record *re
     uint64_t unreserved = limit > others ? limit - others : 0;
     if (sum > unreserved)
         call_fail(call, "InvalidParameterValueException",
-                  "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%" PRIu64 "].", unreserved);
+                  "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%" PRIu64 "].",
+                  unreserved);
     else if (sum + least > unreserved)
         call_fail(call, "InvalidParameterValueException",
                   "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value "
@@ -175,7 +176,8 @@ void put_provisioned_concurrency_config(struct api_call *call)
     struct provisioned_config old = {0};
     if (!begin(call, put_provisioned_concurrency_config, UNPUBLISHED, &name, &record))
         return;
-    bool checked = target_is_version(name.qualifier) ? check_version(call, record, name.qualifier) : check_alias(call, record, name.qualifier);
+    bool checked = target_is_version(name.qualifier) ? check_version(call, record, name.qualifier)
+                                                     : check_alias(call, record, name.qualifier);
     (void)registry_provisioned_find(record, name.qualifier, &old);
     uint64_t sum = registry_provisioned_sum(record) - old.requested + wanted;
     if (!checked || !check_limits(call, record, sum))
