@@ -131,18 +131,51 @@ static int spare_init(struct room *room, struct err *err)
     return cannot ? 0 : cgroup_end_whole(room->group, err);
 }
 
-/* A proc instance belongs to the pid namespace that our children would be born in. */
-static int make_proc(struct room *room, int *ret_fd, struct err *err)
+/* Runs fn, which ends with _exit(), as a child of ours in the room's pid namespace, and waits for it. */
+static int run_inside(struct room *room, int (*fn)(void *arg), void *arg, int flags, struct err *err)
 {
-    static const char *const options[] = {"hidepid=2", NULL};
+    static char stack[HELPER_STACK_BYTES] __attribute__((aligned(64)));
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/ns/pid", room->init.pid);
     CLEANUP(fd_closep) int ns = open(path, O_RDONLY | O_CLOEXEC);
     if (ns < 0 || setns(ns, CLONE_NEWPID) < 0)
         return err_errno(err, "entering the pid namespace");
-    int rc = mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, ret_fd, err);
+    pid_t pid = clone(fn, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD | flags, arg);
+    int code = errno;
     if (setns(room->spawner->own_pid, CLONE_NEWPID) < 0)
         abort();
+    errno = code;
+    if (pid < 0)
+        return err_errno(err, "forking into the pid namespace");
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return 0;
+}
+
+struct proc_order {
+    int fd, rc;
+    struct err *err;
+};
+
+/* Shares our memory and descriptors while we wait in clone(). */
+static int mount_proc(void *arg)
+{
+    static const char *const options[] = {"hidepid=2", NULL};
+    struct proc_order *order = arg;
+    order->rc = mount_new("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, &order->fd, order->err);
+    _exit(0);
+}
+
+/* A proc instance is of the pid namespace that who asks for it lives in, not of the one that its children would be born in. In one of
+ * ours a function would not find itself under the number that it has. */
+static int make_proc(struct room *room, int *ret_fd, struct err *err)
+{
+    struct proc_order order = {.fd = -1, .err = err};
+    int rc = run_inside(room, mount_proc, &order, CLONE_FILES, err);
+    if (rc == 0)
+        rc = order.rc;
+    if (rc == 0)
+        *ret_fd = order.fd;
     return rc;
 }
 
@@ -341,21 +374,7 @@ static int kill_all(void *arg)
 
 int sandbox_run_clear(struct room *room, struct err *err)
 {
-    static char stack[HELPER_STACK_BYTES] __attribute__((aligned(64)));
-    char path[64], first[16];
-    snprintf(path, sizeof path, "/proc/%d/ns/pid", room->init.pid);
+    char first[16];
     snprintf(first, sizeof first, "%u", choose_first_pid(room->spawner));
-    CLEANUP(fd_closep) int ns = open(path, O_RDONLY | O_CLOEXEC);
-    if (ns < 0 || setns(ns, CLONE_NEWPID) < 0)
-        return err_errno(err, "entering the pid namespace");
-    pid_t pid = clone(kill_all, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, first);
-    int code = errno;
-    if (setns(room->spawner->own_pid, CLONE_NEWPID) < 0)
-        abort();
-    errno = code;
-    if (pid < 0)
-        return err_errno(err, "forking into the pid namespace");
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return 0;
+    return run_inside(room, kill_all, first, 0, err);
 }

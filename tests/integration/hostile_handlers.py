@@ -467,3 +467,13 @@ def front_door_tricks(event, context):
         except OSError:
             outcome[f"{method} {path} {headers}"] = 0
     return outcome
+
+
+def process_numbers(event, context):
+    import subprocess
+    child = subprocess.Popen(["sleep", "20"])
+    seen = sorted(int(p) for p in os.listdir("/proc") if p.isdigit())
+    parent = open(f"/proc/{child.pid}/stat").read().split()[3]
+    child.kill()
+    child.wait()
+    return {"have": sorted([os.getpid(), child.pid]), "seen": seen, "self": int(os.readlink("/proc/self")), "parent": int(parent)}

@@ -282,6 +282,12 @@ def test_what_it_may_not_reach_inside(python):
     assert {k: v for k, v in answer.body.items() if v not in (400, 403, 404, 405, 0)} == {}, answer.body
 
 
+def test_proc_is_the_rooms_own(python):
+    """A process is found in /proc under the number that it has, and nobody else is."""
+    a = python("process_numbers").body
+    assert a["seen"] == a["have"] and a["self"] == a["parent"] and a["self"] in a["have"], a
+
+
 def test_many_hostile_at_once(stoke, python):
     """Together, beside an honest one that keeps answering."""
     python("echo")
