@@ -317,6 +317,12 @@ static int give_order(struct room *room, int zygote_sock, int control, struct er
     return rc;
 }
 
+/* The socket is full; or the zygote has just ended, which the spawner hears of in a moment. */
+static bool may_wait(int code)
+{
+    return code == EAGAIN || code == ENOBUFS || code == ETOOMANYREFS || code == EPIPE || code == ECONNRESET;
+}
+
 bool sandbox_run_order(struct room *room, int zygote_sock)
 {
     int pair[2];
@@ -327,7 +333,7 @@ bool sandbox_run_order(struct room *room, int zygote_sock)
     }
     int rc = give_order(room, zygote_sock, pair[1], &err);
     close(pair[1]);
-    if (rc < 0 && (err.code == EAGAIN || err.code == ENOBUFS || err.code == ETOOMANYREFS)) {
+    if (rc < 0 && may_wait(err.code)) {
         close(pair[0]);
         return false;
     }

@@ -20,7 +20,7 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
 int sandbox_run_attest_init(struct room *room, struct err *err) WARN_UNUSED;
 /* Makes the channel, the log pipe and the control socket. */
 int sandbox_run_invite(struct room *room, const char **ret_stage, struct err *err) WARN_UNUSED;
-/* Sends the order; false when the zygote's socket is full. Other failures go to room_worker_failed(). */
+/* Sends the order; false when the zygote's socket is full or has just been closed. Other failures go to room_worker_failed(). */
 bool sandbox_run_order(struct room *room, int zygote_sock);
 int sandbox_run_attest(struct room *room, struct err *err) WARN_UNUSED;
 /* Kills everything in the room but pid 1, and moves its process numbers on, by a process inside its pid namespace: nothing can

@@ -51,7 +51,7 @@ struct worker {
     struct pool *pool;
     struct zygote *zygote;
     struct version *version; /* NULL: blank */
-    uint32_t room_id;
+    uint32_t room_id, zygote_id; /* zygote_id: which one of `zygote` was asked for it */
     enum worker_state state;
     int64_t since_us; /* in this state */
     struct loop_timer timer; /* the state's deadline */

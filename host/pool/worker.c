@@ -208,6 +208,7 @@ int worker_make(struct zygote *zygote, const struct function_version *visitor, s
         return err_set(err, ERR_NO_MEMORY, "no memory for a worker");
     worker->pool = pool;
     worker->zygote = zygote;
+    worker->zygote_id = zygote->id;
     worker->room_id = ++pool->next_room;
     worker->endpoint_fd = -1;
     worker->since_us = clock_mono_us();
@@ -354,9 +355,12 @@ static void on_room_failed(struct worker *worker, const struct spawn_msg *msg)
     pool->totals.failures++;
     if (worker->state == WORKER_MAKING) {
         struct zygote *zygote = worker->zygote;
+        bool orphan = worker->zygote_id != zygote->id; /* one death ends many rooms, and is counted with the zygote */
         worker_bury(worker);
-        zygote->refill_after_us = clock_mono_us() + POOL_REFILL_FAILED_US;
-        waiters_fail_zygote(zygote, why);
+        if (!orphan) {
+            zygote->refill_after_us = clock_mono_us() + POOL_REFILL_FAILED_US;
+            waiters_fail_zygote(zygote, why);
+        }
     } else if (worker->state != WORKER_DYING) {
         worker_tell_lost(worker, why);
         worker_kill(worker);

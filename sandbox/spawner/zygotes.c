@@ -313,17 +313,14 @@ static void on_event(void *arg, uint32_t events)
 
 void zygote_order_room(struct zygote *zygote, struct room *room)
 {
-    if (!zygote->watch) {
-        room_worker_failed(room, "zygote", EPIPE);
-        return;
-    }
     if (!owes_answers(zygote)) /* the deadline that is set, if any, is of a report that nobody waits for */
         expect_answer(zygote);
-    if (TAILQ_EMPTY(&zygote->waiting) && sandbox_run_order(room, zygote->sock))
+    if (zygote->watch && TAILQ_EMPTY(&zygote->waiting) && sandbox_run_order(room, zygote->sock))
         return;
     room->order_waits = true;
     TAILQ_INSERT_TAIL(&zygote->waiting, room, order_link);
-    loop_modify(zygote->watch, EPOLLIN | EPOLLOUT);
+    if (zygote->watch) /* else it has hung up: its end is about to be known, and fails those that wait as its own */
+        loop_modify(zygote->watch, EPOLLIN | EPOLLOUT);
 }
 
 struct zygote *zygote_find(struct spawner *spawner, uint32_t id)

@@ -145,6 +145,22 @@ def test_blanks_outlive_their_zygote(make_stoke):
     assert "zygote.down" in stoke.log()
 
 
+def test_zygote_that_dies_while_many_wait(make_stoke):
+    """Its end is one failure, whoever waits: no visit pays for the rooms that it takes along."""
+    stoke = make_stoke(config={"pool.blanks_min": 0})
+    for i in range(12):
+        stoke.create(f"f{i}", "python3.11", "app.handler", {"app.py": CODE})
+    until(lambda: "zygote.up" in stoke.log(), what="the zygote")
+    zygote = [p for p, name in descendants(stoke.process.pid) if name.startswith("python")]
+    os.kill(zygote[0], signal.SIGSTOP)
+    answers = {}
+    threads = [in_background(lambda i=i: answers.update({i: stoke.invoke(f"f{i}", {"n": i})[2]})) for i in range(12)]
+    until(lambda: health(stoke)["pool"]["making"] == 12, what="twelve orders")
+    os.kill(zygote[0], signal.SIGKILL)
+    [t.join(30) for t in threads]
+    assert answers == {i: str(i).encode() for i in range(12)}
+
+
 # ---- kill -9
 
 @pytest.mark.parametrize("victim", ["spawner", "monitor", "stoked"])
