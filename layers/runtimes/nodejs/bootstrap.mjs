@@ -4,22 +4,11 @@ import * as channel from './channel.mjs';
 import {apply, execAgain, needsExec, parse, setEnvironment} from './environment.mjs';
 import {rehearse, run} from './worker.mjs';
 
-// A program beside us, in a session of its own.
-async function startExtension(path, env) {
-    const {spawn} = await import('node:child_process');
-    const child = spawn(path, [], {env, cwd: '/', detached: true, stdio: ['ignore', 'inherit', 'inherit']});
-    if (child.pid === undefined) {
-        const error = await new Promise((resolve) => child.on('error', resolve));
-        channel.send(channel.FD, channel.EXEC_FAILED, [-error.errno, path, '']);
-        process.exit(127);
-    }
-    child.unref();
-}
-
 await rehearse();
 channel.send(channel.FD, channel.BOOTED, []);
 let frame = channel.awaitGo() ? channel.receive(channel.FD) : null;
 while (frame?.type === channel.EXTENSION) {
+    const {startExtension} = await import('./extension.mjs');
     await startExtension(frame.fields[0], parse(frame.fields.slice(1)));
     frame = channel.receive(channel.FD);
 }
