@@ -16,6 +16,7 @@ struct resource {
     UT_hash_handle hh;
     char id[RESOURCE_ID_MAX + 1];
     char *value; /* JSON */
+    cJSON *json; /* value parsed, once somebody has asked; else NULL */
 };
 
 struct resource_shelf {
@@ -93,15 +94,24 @@ static int by_id(const void *a, const void *b)
 size_t resource_list(const struct resource_shelf *shelf, struct resource_view **ret_views)
 {
     size_t n = 0;
-    const struct resource *first = shelf != NULL ? shelf->resources : NULL;
+    struct resource *first = shelf != NULL ? shelf->resources : NULL;
     struct resource_view *views = calloc(HASH_COUNT(first) + 1, sizeof(*views));
     if (views == NULL)
         abort();
-    for (const struct resource *r = first; r != NULL; r = r->hh.next)
-        views[n++] = (struct resource_view){.id = r->id, .value = r->value};
+    for (struct resource *r = first; r != NULL; r = r->hh.next)
+        views[n++] = (struct resource_view){.id = r->id, .value = r->value, .resource = r};
     qsort(views, n, sizeof(*views), by_id);
     *ret_views = views;
     return n;
+}
+
+const cJSON *resource_json(const struct resource_view *view)
+{
+    struct resource *resource = view->resource;
+    struct err err;
+    if (resource->json == NULL && json_parse(resource->value, strlen(resource->value), &resource->json, &err) < 0)
+        return NULL;
+    return resource->json;
 }
 
 /* Takes value, which may be NULL. */
@@ -110,6 +120,8 @@ static void put(struct resource_shelf *shelf, const char *id, char *value)
     struct resource *resource = find(shelf, id);
     if (resource != NULL) {
         free(resource->value);
+        json_freep(&resource->json);
+        resource->json = NULL;
         resource->value = value;
         if (value == NULL) {
             HASH_DEL(shelf->resources, resource);
@@ -234,6 +246,7 @@ void registry_free_resources(struct registry *registry)
         {
             HASH_DEL(shelf->resources, resource);
             free(resource->value);
+            json_freep(&resource->json);
             free(resource);
         }
         wait_line_drop(&shelf->line);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "lib/base/err.h"
+#include "lib/json/json.h"
 
 struct registry;
 struct resource_shelf; /* the resources of a kind of an account and region; as long as the registry */
@@ -34,9 +35,13 @@ const char *resource_get(const struct resource_shelf *shelf, const char *id);
 
 struct resource_view {
     const char *id, *value; /* borrowed */
+    struct resource *resource;
 };
 /* All of a shelf, by id. The caller frees *ret_views. */
 size_t resource_list(const struct resource_shelf *shelf, struct resource_view **ret_views);
+/* The value as a tree, borrowed until the next write; parsed once, however often it is asked for: whoever looks through thousands keeps
+ * everybody else waiting. NULL: what is stored is no JSON. */
+const cJSON *resource_json(const struct resource_view *view);
 
 /* True while the shelf is being written or held: fn(arg) then runs once, when it is not. */
 bool resource_wait(struct resource_shelf *shelf, void (*fn)(void *arg), void *arg);

@@ -82,7 +82,7 @@ static bool is_unique(struct api_call *call, const struct resource_shelf *shelf,
     size_t count = resource_list(shelf, &views);
     bool unique = true;
     for (size_t i = 0; unique && i < count; i++) {
-        CLEANUP(json_freep) cJSON *other = setting_parse(views[i].value);
+        const cJSON *other = resource_json(&views[i]);
         bool differs = uuid != NULL && str_eq(views[i].id, uuid);
         for (size_t k = 0; k < ARRAY_LEN(same) && !differs; k++)
             differs = !text_same(mapping, other, same[k]);
@@ -217,7 +217,7 @@ void list_event_source_mappings(struct api_call *call)
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "EventSourceMappings");
     size_t count = resource_list(mapping_shelf(call), &views);
     for (size_t i = 0; i < count; i++) {
-        CLEANUP(json_freep) cJSON *mapping = setting_parse(views[i].value);
+        const cJSON *mapping = resource_json(&views[i]);
         if (strcmp(views[i].id, page.from) < 0 || !is_listed(mapping, source, function))
             continue;
         if (page_is_full(&page, list)) {
@@ -236,7 +236,7 @@ cJSON *mapping_functions(struct registry *registry, const char *account, const c
     cJSON *names = cJSON_CreateObject();
     size_t count = resource_list(resource_shelf_find(registry, account, region, RESOURCE_EVENT_SOURCE), &views);
     for (size_t i = 0; i < count; i++) {
-        CLEANUP(json_freep) cJSON *mapping = setting_parse(views[i].value);
+        const cJSON *mapping = resource_json(&views[i]);
         struct arn_function function;
         struct err err;
         const char *arn = json_str(mapping, "FunctionArn");

@@ -201,7 +201,7 @@ void list_code_signing_configs(struct api_call *call)
             page_end(out, 0, views[i].id);
             break;
         }
-        CLEANUP(json_freep) cJSON *config = setting_parse(views[i].value);
+        const cJSON *config = resource_json(&views[i]);
         cJSON_AddItemToArray(list, config_output(call, views[i].id, config));
     }
     free(views);

@@ -111,6 +111,17 @@ static void test_resources_wait_for_the_write(void)
     end();
 }
 
+static int number_in(const char *id)
+{
+    struct resource_view *views;
+    int number = -1;
+    for (size_t i = resource_list(shelf_of(RESOURCE_EVENT_SOURCE), &views); i-- > 0;)
+        if (strcmp(views[i].id, id) == 0)
+            number = (int)json_int(resource_json(&views[i]), "n", 0);
+    free(views);
+    return number;
+}
+
 static void test_resources_restart(void)
 {
     begin();
@@ -119,8 +130,10 @@ static void test_resources_restart(void)
         resource_write(shelf_of(RESOURCE_EVENT_SOURCE), ids[i], "{\"n\":1}", on_written, NULL);
         wait_for(&written, i + 1);
     }
+    CU_ASSERT_EQUAL(number_in("b"), 1);
     resource_write(shelf_of(RESOURCE_EVENT_SOURCE), "b", "{\"n\":2}", on_written, NULL);
     wait_for(&written, 4);
+    CU_ASSERT_EQUAL(number_in("b"), 2);
     resource_write(shelf_of(RESOURCE_EVENT_SOURCE), "c", NULL, on_written, NULL);
     wait_for(&written, 5);
     registry_close(registry);
@@ -130,6 +143,8 @@ static void test_resources_restart(void)
     CU_ASSERT_STRING_EQUAL(views[0].id, "a");
     CU_ASSERT_STRING_EQUAL(views[1].id, "b");
     CU_ASSERT_STRING_EQUAL(views[1].value, "{\"n\":2}");
+    CU_ASSERT_EQUAL(json_int(resource_json(&views[1]), "n", 0), 2);
+    CU_ASSERT_PTR_EQUAL(resource_json(&views[1]), resource_json(&views[1])); /* parsed once */
     free(views);
     CU_ASSERT_EQUAL(resource_list(resource_shelf_find(registry, ACCOUNT, "eu-west-1", RESOURCE_EVENT_SOURCE), &views), 0);
     free(views);
