@@ -46,10 +46,30 @@ static int from_daemon(struct cli *cli, const cJSON *health)
     return CLI_OK;
 }
 
-static bool file_says(const char *path, const char *value)
+/* Whether the file has that number, and nothing else. */
+static bool file_says(const char *path, int64_t number)
 {
     CLEANUP(freep) char *text = NULL;
-    return fd_read_file(AT_FDCWD, path, 65536, &text, NULL, NULL) == 0 && strstr(text, value);
+    int64_t said;
+    if (fd_read_file(AT_FDCWD, path, 64, &text, NULL, NULL) < 0)
+        return false;
+    text[strcspn(text, "\n")] = '\0';
+    return str_to_i64(text, INT64_MIN, INT64_MAX, &said) && said == number;
+}
+
+/* A service with Delegate=yes, or a scope of the user's own manager: the limits need no session then. */
+static bool has_own_group(void)
+{
+    CLEANUP(freep) char *text = NULL;
+    if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", 65536, &text, NULL, NULL) < 0)
+        return false;
+    char *path = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+    if (path == NULL)
+        return false;
+    path += *path == '\n' ? 4 : 3;
+    path[strcspn(path, "\n")] = '\0';
+    CLEANUP(freep) char *procs = str_format("/sys/fs/cgroup%s/cgroup.procs", path);
+    return access(procs, W_OK) == 0;
 }
 
 static void note(cJSON *missing, const char *text)
@@ -61,16 +81,17 @@ static void note(cJSON *missing, const char *text)
 static void look(cJSON *missing)
 {
     struct stat st;
-    if (file_says("/proc/sys/user/max_user_namespaces", "0\n") && !file_says("/proc/sys/user/max_user_namespaces", "00"))
+    if (file_says("/proc/sys/user/max_user_namespaces", 0))
         note(missing, "user namespaces are switched off; as root: sysctl user.max_user_namespaces=65536");
-    if (getuid() != 0 && file_says("/proc/sys/kernel/unprivileged_userns_clone", "0"))
+    if (getuid() != 0 && file_says("/proc/sys/kernel/unprivileged_userns_clone", 0))
         note(missing, "user namespaces are for root only; as root: sysctl kernel.unprivileged_userns_clone=1");
-    if (getuid() != 0 && file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+    if (getuid() != 0 && file_says("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 1))
         note(missing, "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0");
     if (stat("/sys/fs/cgroup/cgroup.controllers", &st) < 0 && stat("/sys/fs/cgroup/memory", &st) < 0)
         note(missing, "no control groups are mounted at /sys/fs/cgroup: limits cannot be enforced");
-    if (getuid() != 0 && getenv("XDG_RUNTIME_DIR") == NULL)
-        note(missing, "no user session bus: limits need one; log in properly, or as root: loginctl enable-linger USER");
+    if (getuid() != 0 && getenv("XDG_RUNTIME_DIR") == NULL && !has_own_group())
+        note(missing, "no user session bus and no control group of one's own: limits need either; log in properly, or as root: "
+                      "loginctl enable-linger USER");
     if (stat("/usr/bin/python3", &st) < 0)
         note(missing, "no Python under /usr: apt-get install python3, or name its directory in runtimes.path");
     if (stat("/usr/bin/node", &st) < 0 && stat("/usr/local/bin/node", &st) < 0)
