@@ -119,7 +119,7 @@ static void report_failed_init(struct invocation *inv, const char *phase, const 
 }
 
 /* Init has failed or taken too long. The first time it runs once more, inside the invocation and under the function's own
- * timeout, and this says true; the second time the invocation has failed, which begins with START. */
+ * timeout, and this says true; the second time, or where no second is possible, the invocation has failed, which begins with START. */
 static bool init_again(struct invocation *inv, const char *status, const char *type)
 {
     if (inv->phase != INVOCATION_INIT) {
@@ -130,6 +130,10 @@ static bool init_again(struct invocation *inv, const char *status, const char *t
     report_failed_init(inv, "init", status, type);
     start_clock(inv);
     invocation_set_phase(inv, INVOCATION_REINIT);
+    if (!worker_can_restart(inv->worker)) {
+        say_start(inv);
+        return false;
+    }
     loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
     worker_restart(inv->worker);
     return true;

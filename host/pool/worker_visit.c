@@ -59,6 +59,11 @@ void worker_retire(struct worker *worker)
     pool_pump(pool);
 }
 
+bool worker_can_restart(const struct worker *worker)
+{
+    return worker->zygote_id == worker->zygote->id;
+}
+
 /* for_visit: the same visit goes on in it, so being retired does not matter yet. */
 static bool begin_reset(struct worker *worker, bool for_visit)
 {
@@ -68,7 +73,7 @@ static bool begin_reset(struct worker *worker, bool for_visit)
     loop_timer_cancel(worker->pool->loop, &worker->exit_timer);
     bool can = worker->state == WORKER_INIT || worker->state == WORKER_BUSY || worker->state == WORKER_ASSIGNING;
     bool wanted = for_visit || (!worker->version->retired && !worker->pool->draining && !worker->surplus);
-    if (!can || !wanted || worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_RESET}, &err) < 0)
+    if (!can || !wanted || !worker_can_restart(worker) || worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_RESET}, &err) < 0)
         return false;
     worker->was_reset = true;
     worker->restarting = for_visit;

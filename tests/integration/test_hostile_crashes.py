@@ -145,6 +145,20 @@ def test_blanks_outlive_their_zygote(make_stoke):
     assert "zygote.down" in stoke.log()
 
 
+def test_init_that_fails_where_no_second_is_possible(make_stoke):
+    """A room whose zygote is gone cannot begin anew; the visit hears what its function is to blame for."""
+    stoke = make_stoke(config={"pool.blanks_min": 2, "pool.blanks_max": 2})
+    stoke.create("f", "python3.11", "app.handler", {"app.py": "import nothing\n"})
+    until(lambda: health(stoke)["pool"]["blanks"] == 2, what="blanks")
+    pythons = [pid for pid, name in descendants(stoke.process.pid) if name.startswith("python")]
+    zygote = min(pythons, key=lambda pid: int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]))
+    os.kill(zygote, signal.SIGKILL)
+    until(lambda: "zygote.down" in stoke.log(), what="the end of the zygote")
+    for _ in range(2):
+        status, headers, body = stoke.invoke("f")
+        assert status == 200 and json.loads(body)["errorType"] == "Runtime.ImportModuleError", (status, body)
+
+
 def test_zygote_that_dies_while_many_wait(make_stoke):
     """Its end is one failure, whoever waits: no visit pays for the rooms that it takes along."""
     stoke = make_stoke(config={"pool.blanks_min": 0})
