@@ -123,8 +123,8 @@ void pool_count_provisioned(const struct pool *pool, uint64_t version_key, unsig
 /* Gives up what is more than keep, without gone: idle ones end now, others when whoever has them releases them. */
 void pool_unprovision(struct pool *pool, uint64_t version_key, unsigned keep);
 
-/* No new visits; waits for the running ones until deadline_us (monotonic), then kills every room and stops every zygote;
- * done(arg) when nothing is left, at the latest 5 s after the deadline. */
+/* No new visits; waits for the running ones until deadline_us (monotonic), then for those whose extensions are told; done(arg) at the
+ * latest 5 s after the deadline. All other rooms, and the zygotes, are left to end with the spawner. */
 void pool_drain(struct pool *pool, int64_t deadline_us, void (*done)(void *arg), void *arg);
 
 /* For health, metrics and tests. */

@@ -16,6 +16,7 @@ void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds
 void worker_kill(struct worker *worker);
 /* Kills an idle worker, after a moment for its extensions that want to know. */
 void worker_end(struct worker *worker);
+bool worker_wants_shutdown(const struct worker *worker); /* so that worker_end() takes its time */
 void worker_thaw(struct worker *worker);
 /* Tells the visit, if there is one, and forgets it. */
 void worker_tell_lost(struct worker *worker, const char *message);
@@ -51,7 +52,6 @@ bool zygotes_message(struct pool *pool, const struct spawn_msg *msg);
 void zygotes_lost(struct pool *pool);
 void zygotes_up(struct pool *pool);
 void zygotes_tick(struct pool *pool, int64_t now);
-void zygotes_stop_all(struct pool *pool);
 void zygotes_free(struct pool *pool);
 
 /* ---- versions.c ---- */

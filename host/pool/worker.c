@@ -445,11 +445,17 @@ void worker_kill(struct worker *worker)
     try_kill(worker);
 }
 
+bool worker_wants_shutdown(const struct worker *worker)
+{
+    return (worker->state == WORKER_IDLE || worker->state == WORKER_FROZEN) && session_wants_shutdown(worker->session);
+}
+
 void worker_end(struct worker *worker)
 {
-    if (worker->state == WORKER_FROZEN && session_wants_shutdown(worker->session))
+    bool asked = worker_wants_shutdown(worker);
+    if (asked && worker->state == WORKER_FROZEN)
         worker_thaw(worker);
-    if (worker->state != WORKER_IDLE || !session_wants_shutdown(worker->session)) {
+    if (!asked || worker->state != WORKER_IDLE) {
         worker_kill(worker);
         return;
     }

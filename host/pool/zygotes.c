@@ -297,17 +297,6 @@ void zygotes_up(struct pool *pool)
             start(zygote);
 }
 
-void zygotes_stop_all(struct pool *pool)
-{
-    for (struct zygote *zygote = pool->zygotes; zygote; zygote = zygote->hh.next) {
-        stop(zygote, zygote->id);
-        stop(zygote, zygote->next_id);
-        zygote->id = zygote->next_id = 0;
-        zygote->state = ZYGOTE_DOWN;
-        loop_timer_cancel(pool->loop, &zygote->timer);
-    }
-}
-
 void zygotes_free(struct pool *pool)
 {
     struct zygote *zygote, *next;

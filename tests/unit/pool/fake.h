@@ -14,6 +14,7 @@
 #include "host/pool/worker.h"
 #include "host/registry/registry.h"
 #include "host/telemetry/logs.h"
+#include "lib/base/clock.h"
 #include "lib/base/loop.h"
 #include "sandbox/spawn_proto.h"
 
@@ -50,6 +51,14 @@ void fake_close(void); /* frees the pool too */
 void fake_run(int ms);
 /* Runs until *flag or 2 s; false if it did not come. */
 bool fake_until(const int *flag);
+/* Runs the loop until the condition holds, ten seconds at most; whether it does. */
+#define FAKE_UNTIL(condition)                                            \
+    ({                                                                   \
+        int64_t fake_end = clock_mono_us() + 10 * 1000 * 1000;           \
+        while (!(condition) && clock_mono_us() < fake_end)               \
+            fake_run(1);                                                 \
+        (condition);                                                     \
+    })
 size_t fake_count(uint32_t op);
 const struct spawn_msg *fake_last(uint32_t op);
 void fake_message(const struct spawn_msg *msg);
