@@ -39,6 +39,7 @@ static const struct {
     {"DeleteFunctionUrlConfig", delete_function_url_config, ACCESS_ACCOUNT},
     {"DeleteLayerVersion", delete_layer_version, ACCESS_ACCOUNT},
     {"DeleteProvisionedConcurrencyConfig", delete_provisioned_concurrency_config, ACCESS_ACCOUNT},
+    {"DeleteResourcePolicy", delete_resource_policy, ACCESS_ACCOUNT},
     {"GetAccountSettings", get_account_settings, ACCESS_ACCOUNT},
     {"GetAlias", get_alias, ACCESS_ACCOUNT},
     {"GetCodeSigningConfig", get_code_signing_config, ACCESS_ACCOUNT},
@@ -55,6 +56,7 @@ static const struct {
     {"GetLayerVersionPolicy", get_layer_version_policy, ACCESS_ACCOUNT},
     {"GetPolicy", get_policy, ACCESS_ACCOUNT},
     {"GetProvisionedConcurrencyConfig", get_provisioned_concurrency_config, ACCESS_ACCOUNT},
+    {"GetResourcePolicy", get_resource_policy, ACCESS_ACCOUNT},
     {"GetRuntimeManagementConfig", get_runtime_management_config, ACCESS_ACCOUNT},
     {"ListAliases", list_aliases, ACCESS_ACCOUNT},
     {"ListCodeSigningConfigs", list_code_signing_configs, ACCESS_ACCOUNT},
@@ -75,6 +77,7 @@ static const struct {
     {"PutFunctionEventInvokeConfig", put_function_event_invoke_config, ACCESS_ACCOUNT},
     {"PutFunctionRecursionConfig", put_function_recursion_config, ACCESS_ACCOUNT},
     {"PutProvisionedConcurrencyConfig", put_provisioned_concurrency_config, ACCESS_ACCOUNT},
+    {"PutResourcePolicy", put_resource_policy, ACCESS_ACCOUNT},
     {"PutRuntimeManagementConfig", put_runtime_management_config, ACCESS_ACCOUNT},
     {"RemoveLayerVersionPermission", remove_layer_version_permission, ACCESS_ACCOUNT},
     {"RemovePermission", remove_permission, ACCESS_ACCOUNT},
@@ -160,7 +163,6 @@ static void refuse_unsupported(struct api_call *call)
         {"FunctionScalingConfig", MISSING_CAPACITY},
         {"InvokeAsync", MISSING_QUEUE},
         {"InvokeWithResponseStream", MISSING_STREAMS},
-        {"ResourcePolicy", MISSING_POLICIES},
     };
     const char *missing = MISSING_STS;
     for (size_t i = 0; i < ARRAY_LEN(things); i++)

@@ -37,4 +37,5 @@ api_handler_fn create_code_signing_config, update_code_signing_config, get_code_
 api_handler_fn list_code_signing_configs, list_functions_by_code_signing_config;
 api_handler_fn put_function_code_signing_config, get_function_code_signing_config, delete_function_code_signing_config;
 api_handler_fn add_permission, remove_permission, get_policy;
+api_handler_fn put_resource_policy, get_resource_policy, delete_resource_policy;
 api_handler_fn tag_resource, untag_resource, list_tags;

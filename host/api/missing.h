@@ -11,7 +11,6 @@
 #define MISSING_CAPACITY "there are no capacity providers; all functions run on this machine"
 #define MISSING_DURABLE "there are no durable executions; invocations are not recorded and cannot be resumed"
 #define MISSING_TENANTS "sandboxes are kept apart by function version, not by tenant"
-#define MISSING_QUEUE "there is no queue for asynchronous invocations yet; RequestResponse is there"
+#define MISSING_QUEUE "there is no queue for asynchronous invocations yet; Invoke with InvocationType RequestResponse is there"
 #define MISSING_STREAMS "responses are not streamed yet; Invoke returns them whole"
-#define MISSING_POLICIES "a policy is made of statements here, by AddPermission and RemovePermission"
 #define MISSING_STS "of STS there is GetCallerIdentity alone; any credentials are good"

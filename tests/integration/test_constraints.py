@@ -16,6 +16,7 @@ ELSEWHERE = {
     ("*", "ephemeralStorage.size"): "32768 MB are for functions that Stoke has not; 10240 is the limit of all others",
     ("*", "layerName"): "releases of botocore differ in its pattern",
     ("*", "resource"): "releases of botocore differ in its pattern",
+    ("*", "resourceArn"): "releases of botocore differ in its pattern",
 }
 
 

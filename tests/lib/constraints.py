@@ -96,7 +96,7 @@ def broken(shape):
             return
         if "max" in model and model["max"] <= 20000 and "pattern" not in model:
             yield "x" * (model["max"] + 1), f"Member must have length less than or equal to {model['max']}"
-        if "pattern" in model and model["pattern"] not in (".*", "[\\s\\S]*"):
+        if "pattern" in model and model["pattern"] not in (".*", "[\\s\\S]*", "[\\s\\S]+"):
             yield "\u00e9 ?*" + "?" * max(0, model.get("min", 0) - 4), f"Member must satisfy regular expression pattern: {model['pattern']}"
     elif shape.type_name in ("integer", "long", "float", "double"):
         if "min" in model:

@@ -6,14 +6,14 @@
 
 #include "lib/base/strutil.h"
 
-/* Services, among them the two of Alexa, which are not under amazonaws.com
+/* Among them the two of Alexa, which are not under amazonaws.com
  * (https://docs.aws.amazon.com/lambda/latest/dg/services-alexa.html). */
-static bool is_service(const char *principal)
+bool policy_is_service(const char *principal)
 {
     return str_ends(principal, ".amazonaws.com") || str_ends(principal, ".amazonaws.com.cn") || str_ends(principal, ".amazon.com");
 }
 
-static bool is_account(const char *principal)
+bool policy_is_account(const char *principal)
 {
     return strlen(principal) == 12 && strspn(principal, "0123456789") == 12;
 }
@@ -23,11 +23,11 @@ static cJSON *principal_of(const char *principal, const char *partition)
     if (str_eq(principal, "*"))
         return cJSON_CreateString("*");
     cJSON *who = cJSON_CreateObject();
-    if (is_service(principal)) {
+    if (policy_is_service(principal)) {
         cJSON_AddStringToObject(who, "Service", principal);
         return who;
     }
-    if (is_account(principal)) {
+    if (policy_is_account(principal)) {
         CLEANUP(freep) char *arn = str_format("arn:%s:iam::%s:root", partition, principal);
         cJSON_AddStringToObject(who, "AWS", arn);
         return who;

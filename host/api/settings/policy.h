@@ -11,6 +11,9 @@
 
 #define POLICY_BYTES_MAX 20480 /* https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (resource-based policy) */
 
+/* The domain name of a service, and an account's number. */
+bool policy_is_service(const char *principal);
+bool policy_is_account(const char *principal);
 /* A statement from AddPermission's input, owned; NULL if its Principal is none. */
 cJSON *policy_statement(const cJSON *input, const char *resource, const char *partition);
 /* Appends a statement (taken); *policy NULL: a new policy. */
