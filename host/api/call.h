@@ -82,6 +82,11 @@ bool call_function_to_write(struct api_call *call, api_handler_fn *handler, stru
  * failed. */
 bool call_check_revision(struct api_call *call, const char *current, const char *source);
 
+/* Ends the call: the caller may not do action ("GetFunction") with what the ARN names. */
+void call_fail_denied(struct api_call *call, const char *action, const char *arn);
+/* Ends the call for which function_name_parse() of these failed. */
+void call_fail_name(struct api_call *call, const char *identifier, const char *qualifier, const struct err *err);
+
 /* Who calls, as STS names it; malloc'd (account.c). */
 char *call_caller_arn(const struct api_call *call);
 

@@ -1,6 +1,7 @@
 /* The one place where kinds of errors become AWS's. Handlers that know a more exact error name it themselves. */
 #include "host/api/call.h"
 
+#include "lib/aws/arn.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
@@ -60,6 +61,31 @@ void call_fail_err(struct api_call *call, const struct err *err)
                   call->aws.op_name != NULL ? call->aws.op_name : "-", call->aws.request_id, err_kind_name(err->kind),
                   err->msg);
     call_fail(call, code, "%s", err->msg);
+}
+
+void call_fail_denied(struct api_call *call, const char *action, const char *arn)
+{
+    CLEANUP(freep) char *caller = call_caller_arn(call);
+    call_fail(call, "AccessDeniedException",
+              "User: %s is not authorized to perform: lambda:%s on resource: %s because no resource-based policy allows the lambda:%s "
+              "action",
+              caller, action, arn, action);
+}
+
+void call_fail_name(struct api_call *call, const char *identifier, const char *qualifier, const struct err *err)
+{
+    struct arn_function named;
+    struct err none;
+    char arn[ARN_FUNCTION_BYTES];
+    if (err->kind != ERR_DENIED || arn_function_parse(identifier, &named, &none) < 0) {
+        call_fail_err(call, err);
+        return;
+    }
+    if (*named.qualifier == '\0' && qualifier != NULL)
+        (void)str_copy(named.qualifier, sizeof(named.qualifier), qualifier);
+    arn_function_format(call->aws.region, named.account, named.name, named.qualifier, arn);
+    bool invokes = str_starts(call->aws.op_name, "Invoke"); /* one permission for all of them */
+    call_fail_denied(call, invokes ? "InvokeFunction" : call->aws.op_name, arn);
 }
 
 void call_fail_unsupported(struct api_call *call, const char *what, const char *missing)

@@ -29,9 +29,14 @@ static bool marker_read(const char *marker, struct page *page)
 
 bool page_begin(struct api_call *call, struct page *ret_page)
 {
+    return page_begin_up_to(call, PAGE_ITEMS, ret_page);
+}
+
+bool page_begin_up_to(struct api_call *call, size_t items, struct page *ret_page)
+{
     const char *marker = json_str(call->aws.input, "Marker");
-    int64_t max = json_int(call->aws.input, "MaxItems", PAGE_ITEMS);
-    *ret_page = (struct page){.max = max > PAGE_ITEMS ? PAGE_ITEMS : (size_t)max};
+    size_t wanted = (size_t)json_int(call->aws.input, "MaxItems", (int64_t)items);
+    *ret_page = (struct page){.max = wanted < items ? wanted : items};
     if (marker == NULL || *marker == '\0' || marker_read(marker, ret_page))
         return true;
     call_fail(call, "InvalidParameterValueException", "The marker '%.64s' is none that Stoke gave out.", marker);

@@ -15,6 +15,8 @@ struct page {
 };
 /* Marker and MaxItems of the call. False: the call has failed. */
 bool page_begin(struct api_call *call, struct page *ret_page);
+/* The same for a list with a limit of its own. */
+bool page_begin_up_to(struct api_call *call, size_t items, struct page *ret_page);
 bool page_is_full(const struct page *page, const cJSON *list);
 /* NextMarker: the first that was left out. */
 void page_end(cJSON *out, size_t index, const char *name);

@@ -124,6 +124,8 @@ def test_list_is_paged_in_order(stoke):
     versions = client.list_versions_by_function(FunctionName=names[0])["Versions"]
     assert [v["Version"] for v in versions] == ["$LATEST"]
     refused("InvalidParameterValueException", client.list_functions, Marker="bm9uZQ==")
+    assert client.list_functions(FunctionVersion="ALL", MasterRegion="ALL")["Functions"] == everything
+    assert client.list_functions(FunctionVersion="ALL", MasterRegion="us-east-1")["Functions"] == []  # replicas of Lambda@Edge's
     usage = client.get_account_settings()["AccountUsage"]
     assert usage["FunctionCount"] == 7 and usage["TotalCodeSize"] == 7 * listed["CodeSize"]
 
@@ -134,8 +136,17 @@ def test_accounts_and_regions_are_apart(stoke, name):
     refused("ResourceNotFoundException", stoke.client(account="111111111111", region="eu-west-1").get_function, FunctionName=name)
     assert stoke.client("sts", account="111111111111").get_caller_identity()["Account"] == "111111111111"
     assert stoke.client("sts", account="anything").get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"
-    refused("AccessDeniedException", stoke.client(account="222222222222").get_function,
-            FunctionName=f"arn:aws:lambda:us-east-1:111111111111:function:{name}")
+    other, arn = stoke.client(account="222222222222"), f"arn:aws:lambda:us-east-1:111111111111:function:{name}"
+    for call, action, params, named in (
+            (other.get_function, "GetFunction", {"FunctionName": arn}, arn),
+            (other.get_function, "GetFunction", {"FunctionName": f"111111111111:function:{name}"}, arn),
+            (other.invoke, "InvokeFunction", {"FunctionName": arn, "Qualifier": "live"}, arn + ":live"),
+            (other.invoke, "InvokeFunction", {"FunctionName": arn + ":1"}, arn + ":1"),
+            (other.create_function, "CreateFunction", stoke.function(arn), arn),
+            (other.list_tags, "ListTags", {"Resource": arn}, arn)):
+        assert refused("AccessDeniedException", call, **params)["Error"]["Message"] == (
+            f"User: arn:aws:iam::222222222222:root is not authorized to perform: lambda:{action} on resource: {named} because no "
+            f"resource-based policy allows the lambda:{action} action")
 
 
 def test_names_in_every_form(client, made):
@@ -156,6 +167,15 @@ def test_what_terraform_reads(client, made):
     refused("ResourceNotFoundException", client.get_policy, FunctionName=made)
     refused("ResourceNotFoundException", client.get_function_code_signing_config, FunctionName="nobody")
     refused("InvalidParameterValueException", client.list_tags, Resource=ARN + made + ":live")
+
+
+def test_log_levels_are_for_json(client, stoke, made, name):
+    update = client.update_function_configuration
+    for logging in ({"ApplicationLogLevel": "INFO"}, {"LogFormat": "Text", "SystemLogLevel": "WARN"}):
+        for call, params in ((update, {"FunctionName": made}), (client.create_function, stoke.function(name + "-other"))):
+            assert refused("InvalidParameterValueException", call, LoggingConfig=logging, **params)["Error"]["Message"] == (
+                'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to '
+                '"JSON" and try again.')
 
 
 def test_logging_config(client, made):

@@ -31,6 +31,25 @@ def test_snap_start(stoke, client, name):
     assert error_of(update, FunctionName=name, SnapStart={"ApplyOn": "Always"})[0] == "ValidationException"
 
 
+def test_what_snap_start_does_not_go_with(stoke, client, name):
+    snap, large = {"ApplyOn": "PublishedVersions"}, {"Size": 513}
+    no_storage = ("InvalidParameterValueException", "Ephemeral storage greater than 512 MB is not supported for SnapStart enabled functions.")
+    made = {**stoke.function(name, SnapStart=snap), "Runtime": "python3.12"}
+    assert error_of(client.create_function, **made, EphemeralStorage=large) == no_storage
+    client.create_function(**made, EphemeralStorage={"Size": 512}, Publish=True)
+    settled(client, name)
+    update = client.update_function_configuration
+    assert error_of(update, FunctionName=name, EphemeralStorage=large) == no_storage
+    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    for qualifier in ("1", "live"):
+        assert error_of(client.put_provisioned_concurrency_config, FunctionName=name, Qualifier=qualifier,
+                        ProvisionedConcurrentExecutions=1) == (
+            "InvalidParameterValueException", "Provisioned Concurrency is not supported for SnapStart enabled functions.")
+    assert update(FunctionName=name, SnapStart={"ApplyOn": "None"}, EphemeralStorage=large)["EphemeralStorage"] == large
+    settled(client, name)
+    assert error_of(update, FunctionName=name, SnapStart=snap) == no_storage
+
+
 def test_dead_letters(stoke, client, name):
     queue, topic = "arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:sns:us-east-1:000000000000:t"
     made = client.create_function(**stoke.function(name, DeadLetterConfig={"TargetArn": queue}))

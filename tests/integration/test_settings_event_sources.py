@@ -91,6 +91,31 @@ def test_lists(client, function, name):
     assert set(made) <= set(listed())
 
 
+def test_a_page_has_a_hundred(make_stoke, name):
+    stoke = make_stoke()
+    client = stoke.client()
+    client.create_function(**stoke.function(name))
+    made = {client.create_event_source_mapping(FunctionName=name, EventSourceArn=f"{QUEUE}-{i}")["UUID"] for i in range(101)}
+    for params in ({}, {"MaxItems": 10000}):
+        first = client.list_event_source_mappings(**params)
+        rest = client.list_event_source_mappings(Marker=first["NextMarker"], **params)
+        assert [len(page["EventSourceMappings"]) for page in (first, rest)] == [100, 1] and "NextMarker" not in rest
+        assert {m["UUID"] for page in (first, rest) for m in page["EventSourceMappings"]} == made
+
+
+def test_ages_of_records(client, function):
+    create, update = client.create_event_source_mapping, client.update_event_source_mapping
+    params = {"FunctionName": function, "EventSourceArn": STREAM + "-aged", "StartingPosition": "LATEST"}
+    wrong = ("InvalidParameterValueException", "MaximumRecordAgeInSeconds must be either -1 (forever) or between 60 and 604800 (inclusive)")
+    for age in (0, 59):
+        assert error_of(create, **params, MaximumRecordAgeInSeconds=age) == wrong
+    made = create(**params, MaximumRecordAgeInSeconds=60)
+    assert made["MaximumRecordAgeInSeconds"] == 60
+    assert error_of(update, UUID=made["UUID"], MaximumRecordAgeInSeconds=59) == wrong
+    for age in (604800, -1):
+        assert update(UUID=made["UUID"], MaximumRecordAgeInSeconds=age)["MaximumRecordAgeInSeconds"] == age
+
+
 def test_errors(client, function):
     create = client.create_event_source_mapping
 

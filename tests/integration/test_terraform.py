@@ -88,7 +88,7 @@ def test_a_function_with_everything(provider, zips, name, layer):
     made = Function(
         provider, function_name=name, filename=zips(), handler="app.handler", runtime="python3.12", role=ROLE, publish=True,
         description="all", memory_size=256, timeout=10, architectures=["x86_64"], environment={"AA": "1", "BB": ""},
-        ephemeral_storage=1024, layers=[layer.state["arn"]], tags={"team": "x", "cost": "y"}, reserved_concurrent_executions=5,
+        layers=[layer.state["arn"]], tags={"team": "x", "cost": "y"}, reserved_concurrent_executions=5,
         dead_letter_config=QUEUE, tracing_config="Active", snap_start="PublishedVersions", code_signing_config_arn=signing.state["arn"],
         logging_config={"log_format": "JSON", "application_log_level": "WARN", "system_log_level": "DEBUG", "log_group": "/mine"}).apply()
     assert made.plan() == {}

@@ -15,6 +15,8 @@
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
 
+#define MAPPING_PAGE_ITEMS 100 /* Lambda returns no more in one answer */
+
 struct resource_shelf *mapping_shelf(const struct api_call *call)
 {
     return resource_shelf_find(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_EVENT_SOURCE);
@@ -212,7 +214,7 @@ void list_event_source_mappings(struct api_call *call)
             return;
         function = &name;
     }
-    if (!page_begin(call, &page))
+    if (!page_begin_up_to(call, MAPPING_PAGE_ITEMS, &page))
         return;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "EventSourceMappings");
     size_t count = resource_list(mapping_shelf(call), &views);

@@ -15,6 +15,7 @@
 #define MQ 32u
 #define DOCDB 64u
 #define STREAM (KINESIS | DYNAMODB)
+#define RECORD_AGE_S_MIN 60
 #define ANY_KAFKA (MSK | KAFKA)
 
 struct source_kind {
@@ -110,6 +111,14 @@ static int check_position(const struct source_kind *kind, const cJSON *input, ch
     return 0;
 }
 
+static int check_record_age(const cJSON *input, char message[SOURCE_MESSAGE_BYTES])
+{
+    int64_t age = json_int(input, "MaximumRecordAgeInSeconds", -1);
+    if (age == -1 || age >= RECORD_AGE_S_MIN)
+        return 0; /* the model has the maximum */
+    return say(message, "%s must be either -1 (forever) or between 60 and 604800 (inclusive)", "MaximumRecordAgeInSeconds");
+}
+
 /* Each filter is a JSON object (https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html). */
 static int check_filters(const cJSON *input, char message[SOURCE_MESSAGE_BYTES])
 {
@@ -127,7 +136,7 @@ static int check_filters(const cJSON *input, char message[SOURCE_MESSAGE_BYTES])
 
 int source_check(const struct source_kind *kind, const cJSON *input, bool updates, char message[SOURCE_MESSAGE_BYTES])
 {
-    if (check_members(kind, input, message) < 0 || check_filters(input, message) < 0)
+    if (check_members(kind, input, message) < 0 || check_record_age(input, message) < 0 || check_filters(input, message) < 0)
         return -1;
     if (updates)
         return 0;

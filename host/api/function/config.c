@@ -16,6 +16,7 @@
 #include "lib/base/strutil.h"
 
 #define ENVIRONMENT_BYTES_MAX 4096
+#define SNAPSHOT_STORAGE_MB_MAX 512 /* https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html, supported features and limitations */
 
 static void put_copy(cJSON *object, const char *name, const cJSON *input)
 {
@@ -210,7 +211,9 @@ static bool put_logging(struct api_call *call, cJSON *config, const cJSON *input
             cJSON_AddStringToObject(logging, levels[i], level != NULL ? level : "INFO");
         } else if (level != NULL) {
             cJSON_Delete(logging);
-            call_fail(call, "InvalidParameterValueException", "%s can be set for the log format JSON only.", levels[i]);
+            call_fail(call, "InvalidParameterValueException",
+                      "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the "
+                      "LogFormat to \"JSON\" and try again.");
             return false;
         }
     }
@@ -248,6 +251,11 @@ static bool put_snap_start(struct api_call *call, cJSON *config, const cJSON *in
     if (applies && (runtime == NULL || !runtime_has_snapshots(runtime))) {
         call_fail(call, "InvalidParameterValueException", "%s is not supported for SnapStart enabled functions.",
                   runtime != NULL ? runtime : "");
+        return false;
+    }
+    if (applies && json_int(json_get(config, "EphemeralStorage"), "Size", 0) > SNAPSHOT_STORAGE_MB_MAX) {
+        call_fail(call, "InvalidParameterValueException",
+                  "Ephemeral storage greater than %d MB is not supported for SnapStart enabled functions.", SNAPSHOT_STORAGE_MB_MAX);
         return false;
     }
     cJSON *snap = cJSON_CreateObject();

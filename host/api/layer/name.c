@@ -8,12 +8,8 @@
 void layer_refuse(struct api_call *call, const char *action, const struct layer_name *name, uint64_t number)
 {
     char arn[LAYER_ARN_BYTES];
-    CLEANUP(freep) char *caller = call_caller_arn(call);
     layer_name_arn(name, number, arn);
-    call_fail(call, "AccessDeniedException",
-              "User: %s is not authorized to perform: lambda:%s on resource: %s because no resource-based policy allows the lambda:%s "
-              "action",
-              caller, action, arn, action);
+    call_fail_denied(call, action, arn);
 }
 
 bool layer_of_call(struct api_call *call, struct layer_name *ret_name)

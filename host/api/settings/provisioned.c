@@ -121,6 +121,23 @@ static bool check_version(struct api_call *call, struct function_record *record,
     return !pointed;
 }
 
+/* What starts from snapshots cannot be provisioned (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html). */
+static bool check_snapshots(struct api_call *call, struct function_record *record, const char *qualifier)
+{
+    struct function_facts facts;
+    struct err err;
+    if (registry_describe(record, qualifier, &facts, &err) < 0) {
+        call_fail_err(call, &err);
+        return false;
+    }
+    CLEANUP(json_freep) cJSON *config = setting_parse(facts.config);
+    const char *apply_on = json_str(json_get(config, "SnapStart"), "ApplyOn");
+    if (apply_on == NULL || str_eq(apply_on, "None"))
+        return true;
+    call_fail(call, "InvalidParameterValueException", "Provisioned Concurrency is not supported for SnapStart enabled functions.");
+    return false;
+}
+
 /* sum: of the function, with what is asked for. */
 static bool check_limits(struct api_call *call, const struct function_record *record, uint64_t sum)
 {
@@ -180,7 +197,7 @@ void put_provisioned_concurrency_config(struct api_call *call)
                                                      : check_alias(call, record, name.qualifier);
     (void)registry_provisioned_find(record, name.qualifier, &old);
     uint64_t sum = registry_provisioned_sum(record) - old.requested + wanted;
-    if (!checked || !check_limits(call, record, sum))
+    if (!checked || !check_snapshots(call, record, name.qualifier) || !check_limits(call, record, sum))
         return;
     CLEANUP(freep) char *value = provisioned_value(wanted, clock_wall_ms(), registry_provisioned_moves_from(record, name.qualifier));
     const struct setting_change change = {SETTING_PROVISIONED, name.qualifier, value};

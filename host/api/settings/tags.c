@@ -60,7 +60,7 @@ static bool find_function(struct api_call *call, const char *arn, api_handler_fn
     struct function_name name;
     struct err err;
     if (function_name_parse(arn, NULL, call->aws.account, call->aws.region, &name, &err) < 0) {
-        call_fail_err(call, &err);
+        call_fail_name(call, arn, NULL, &err);
         return false;
     }
     if (*name.qualifier != '\0') {
