@@ -54,6 +54,7 @@ static void fill_defaults(struct pool_options *o)
     o->keep_alive_ms = o->keep_alive_ms ? o->keep_alive_ms : 600 * 1000;
     o->freeze_ms = o->freeze_ms ? o->freeze_ms : 10;
     o->wait_ms_max = o->wait_ms_max ? o->wait_ms_max : 1000;
+    o->soft_wait_ms = o->soft_wait_ms ? o->soft_wait_ms : 20;
     o->zygote_workers_max = o->zygote_workers_max ? o->zygote_workers_max : 1000;
     o->zygote_ms_max = o->zygote_ms_max ? o->zygote_ms_max : 1800 * 1000;
     o->zygote_idle_ms = o->zygote_idle_ms ? o->zygote_idle_ms : 3600 * 1000;

@@ -3,7 +3,6 @@
 
 #define POOL_MAKES_MAX 32                          /* ROOM_MAKEs on the way at once */
 #define POOL_WAIT_HARD_US (10 * 1000 * 1000)       /* a visit waits no longer for a worker, whatever the reason */
-#define POOL_SOFT_WAIT_US (20 * 1000)              /* for a worker that has answered and will be idle */
 #define POOL_MAKE_TRIES 3
 #define POOL_REFILL_US 2000                        /* blanks are made this long after the last cold visit */
 #define POOL_REFILL_BUSY_US 20000                  /* ... but no later than this while others initialise */

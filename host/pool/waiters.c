@@ -126,7 +126,7 @@ static struct pool_waiter *enqueue(struct version *version, const struct pool_wa
     else
         TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
     pool->waiting++;
-    int64_t wait_us = waiter->soft ? POOL_SOFT_WAIT_US : pool->options.wait_ms_max * 1000;
+    int64_t wait_us = (waiter->soft ? pool->options.soft_wait_ms : pool->options.wait_ms_max) * 1000;
     loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
     if (waiter->soft)
         version->soft++;
