@@ -183,20 +183,23 @@ void row_discard(struct version_row *row)
     free(row);
 }
 
-struct version_row *record_published(const struct function_record *record, uint64_t number)
+size_t record_published_from(const struct function_record *record, uint64_t number)
 {
     size_t low = 0, high = record->published_count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        struct version_row *row = record->published[mid];
-        if (row->number == number)
-            return row;
-        if (row->number < number)
+        if (record->published[mid]->number < number)
             low = mid + 1;
         else
             high = mid;
     }
-    return NULL;
+    return low;
+}
+
+struct version_row *record_published(const struct function_record *record, uint64_t number)
+{
+    size_t i = record_published_from(record, number);
+    return i < record->published_count && record->published[i]->number == number ? record->published[i] : NULL;
 }
 
 void record_add_published(struct function_record *record, struct version_row *row)

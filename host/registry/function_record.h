@@ -120,6 +120,8 @@ bool record_is_visible(const struct function_record *record);
 
 bool row_same_as_newest(const struct function_record *record, const struct version_row *latest);
 struct version_row *record_published(const struct function_record *record, uint64_t number); /* or NULL */
+/* Where it is in published, or the next higher one. */
+size_t record_published_from(const struct function_record *record, uint64_t number);
 void record_add_published(struct function_record *record, struct version_row *row); /* taken; NULL: nothing */
 void record_remove_published(struct function_record *record, uint64_t number);
 void record_settle_published(struct function_record *record);

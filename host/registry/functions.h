@@ -109,6 +109,8 @@ int registry_describe(struct function_record *record, const char *qualifier, str
 /* Versions of a function: 0 is $LATEST, then the published ones, oldest first. */
 size_t registry_version_count(const struct function_record *record);
 void registry_describe_at(struct function_record *record, size_t i, struct function_facts *ret_facts);
+/* The first of them with that number or a higher one; 0 for number 0, which stands for $LATEST. */
+size_t registry_version_from(const struct function_record *record, uint64_t number);
 
 /* The functions of an account and region from the name `from` on (NULL: all), by name. The caller frees *ret_records. */
 size_t registry_list(struct registry *registry, const char *account, const char *region, const char *from,

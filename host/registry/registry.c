@@ -226,9 +226,9 @@ int registry_resolve_visit(struct registry *registry, const char *account, const
 }
 
 /* The lifecycle as AWS words it, from our own state. */
-static void describe_state(const struct function_record *record, const struct function_version *version,
-                           struct function_facts *facts)
+static void describe_state(struct function_record *record, const struct function_version *version, struct function_facts *facts)
 {
+    const struct function_version *before = record->state == RECORD_SETTLING ? row_version(record, record->before) : NULL;
     facts->state = version->state;
     facts->state_reason = version->state_reason;
     facts->state_reason_code = version->state_reason_code;
@@ -239,8 +239,9 @@ static void describe_state(const struct function_record *record, const struct fu
         facts->state_reason_code = "Creating";
         facts->update_status = NULL;
     } else if (record->state == RECORD_SETTLING) {
-        facts->state = "Active";
-        facts->state_reason = facts->state_reason_code = NULL;
+        facts->state = before->state; /* which runs until then, or cannot */
+        facts->state_reason = before->state_reason;
+        facts->state_reason_code = before->state_reason_code;
         facts->update_status = "InProgress";
         facts->update_status_reason = "The function is being created.";
         facts->update_status_reason_code = "Creating";
@@ -306,6 +307,11 @@ void registry_describe_at(struct function_record *record, size_t i, struct funct
 {
     assert(i < registry_version_count(record));
     describe(record, i == 0 ? record->latest : record->published[i - 1], ret_facts);
+}
+
+size_t registry_version_from(const struct function_record *record, uint64_t number)
+{
+    return number == 0 ? 0 : 1 + record_published_from(record, number);
 }
 
 const char *registry_record_name(const struct function_record *record)

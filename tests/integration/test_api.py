@@ -303,6 +303,15 @@ def test_runtime_that_is_missing(client, stoke, name):
     now = client.get_function_configuration(FunctionName=name)
     assert (now["State"], now["StateReasonCode"]) == ("Failed", "InvalidRuntime")
     assert "java" in now["StateReason"].lower()
+    changing = client.update_function_configuration(FunctionName=name, Timeout=4)  # which does not make it run meanwhile
+    assert (changing["State"], changing["StateReasonCode"], changing["LastUpdateStatus"]) == ("Failed", "InvalidRuntime", "InProgress")
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    changing = client.update_function_configuration(FunctionName=name, Runtime="python3.11", Handler="app.handler")
+    assert (changing["State"], changing["LastUpdateStatus"]) == ("Failed", "InProgress")
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    now = client.get_function_configuration(FunctionName=name)
+    assert now["State"] == "Active" and not {"StateReason", "StateReasonCode"} & set(now)
+    assert json.load(client.invoke(FunctionName=name, Payload=b"7")["Payload"]) == 7
     refused("InvalidParameterValueException", client.create_function, **{**stoke.function(name), "Runtime": "java"})
 
 

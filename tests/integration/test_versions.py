@@ -49,6 +49,30 @@ def test_versions_are_immutable(client, function):
     assert len({v["CodeSha256"] for v in listed}) == 3
 
 
+@pytest.mark.parametrize("operation, key", [("list_versions_by_function", "Versions"), ("list_functions", "Functions")])
+def test_a_list_goes_on_where_it_was(stoke, name, operation, key):
+    """Versions that go between two pages take nothing out of the next one."""
+    client = stoke.client(account="4" * 12 if key == "Versions" else "5" * 12)  # whose only function it is
+    params = {"FunctionName": name} if key == "Versions" else {"FunctionVersion": "ALL"}
+    client.create_function(**stoke.function(name), Publish=True)
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    for text in "23456":
+        deploy(client, name, text)
+        assert client.publish_version(FunctionName=name)["Version"] == text
+
+    def page(marker):
+        answer = getattr(client, operation)(MaxItems=2, **params, **({"Marker": marker} if marker else {}))
+        return [f["Version"] for f in answer[key]], answer.get("NextMarker")
+
+    versions, marker = page(None)
+    assert versions == ["$LATEST", "1"]
+    client.delete_function(FunctionName=name, Qualifier="1")
+    versions, marker = page(marker)
+    assert versions == ["2", "3"]
+    client.delete_function(FunctionName=name, Qualifier="4")  # where the next page was to begin
+    assert page(marker) == (["5", "6"], None)
+
+
 def test_publishing_the_same_gives_the_same(client, function):
     first = client.publish_version(FunctionName=function, Description="third")
     assert first["Version"] == "3" and first["Description"] == "third"

@@ -137,15 +137,20 @@ void get_function(struct api_call *call)
 
 /* ---- lists: items are versions in the order of function name and version ---- */
 
-/* Adds versions from *index on until the page is full; false when it is. *index is then the first that was left out. */
-static bool add_versions(cJSON *list, const struct page *page, struct function_record *record, bool all, size_t *index)
+/* Adds versions from number *from on (0: $LATEST) until the page is full; false when it is. *from is then the first that was left out:
+ * not its place, which moves when versions before it go. */
+static bool add_versions(cJSON *list, const struct page *page, struct function_record *record, bool all, size_t *from)
 {
     size_t count = all ? registry_version_count(record) : 1;
-    for (; *index < count; ++*index) {
+    for (size_t i = registry_version_from(record, *from); i < count; i++) {
         struct function_facts facts;
-        if (page_is_full(page, list))
+        int64_t number = 0;
+        registry_describe_at(record, i, &facts);
+        if (page_is_full(page, list)) {
+            (void)str_to_i64(facts.version, 1, INT64_MAX, &number); /* which $LATEST is not */
+            *from = (size_t)number;
             return false;
-        registry_describe_at(record, *index, &facts);
+        }
         cJSON_AddItemToArray(list, function_output(&facts, all ? facts.version : NULL, OUTPUT_LISTED));
     }
     return true;
@@ -163,7 +168,7 @@ void list_functions(struct api_call *call)
     }
     if (!page_begin(call, &page))
         return;
-    size_t index = page.index;
+    size_t from = page.index;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "Functions");
     struct function_record **records;
     if (master != NULL && !str_eq(master, "ALL")) { /* only replicas of Lambda@Edge functions there, which nobody has here */
@@ -173,9 +178,9 @@ void list_functions(struct api_call *call)
     size_t count = registry_list(call->api->options.registry, call->aws.account, call->aws.region, page.from, &records);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 || !str_eq(registry_record_name(records[i]), page.from))
-            index = 0; /* the marker's own function alone begins in its middle */
-        if (!add_versions(list, &page, records[i], all, &index)) {
-            page_end(out, index, registry_record_name(records[i]));
+            from = 0; /* the marker's own function alone begins in its middle */
+        if (!add_versions(list, &page, records[i], all, &from)) {
+            page_end(out, from, registry_record_name(records[i]));
             break;
         }
     }
@@ -190,9 +195,9 @@ void list_versions_by_function(struct api_call *call)
     struct function_record *record;
     if (!call_function(call, &name, &record) || !page_begin(call, &page))
         return;
-    size_t index = page.index;
+    size_t from = page.index;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "Versions");
-    if (!add_versions(list, &page, record, true, &index))
-        page_end(out, index, name.name);
+    if (!add_versions(list, &page, record, true, &from))
+        page_end(out, from, name.name);
     call_reply(call, out);
 }
