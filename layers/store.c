@@ -1,6 +1,6 @@
 /* The content-addressed store. DATA/blobs and DATA/trees hold finished content under its digest, DATA/incoming what is being written:
  *
- *   hash -> already there? -> check -> unpack to incoming/<random>.tree -> syncfs -> blob to incoming/<random>.zip, fsync
+ *   hash -> already there? -> check -> blob to incoming/<random>.zip -> unpack to incoming/<random>.tree -> syncfs, for both
  *        -> rename tree, rename blob, fsync both directories
  *
  * The tree comes first: a blob under its final name says that all of it is there. A crash leaves names in incoming/ or a tree without a
@@ -80,17 +80,22 @@ static int write_blob(struct store *store, const char *name, const void *zip, si
     int rc = fd_write_all(fd, zip, len, err);
     if (rc < 0)
         return err_wrap(err, "storing the archive");
-    return fsync(fd) < 0 ? err_errno(err, "fsync of the archive") : 0;
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* the disk has it to do while we unpack; syncfs waits for it */
+    return 0;
 }
 
-static int write_tree(struct store *store, const char *name, const struct zip_directory *zip, const struct archive_tree *plan, struct err *err)
+/* The tree's directory is opened before anything is written: syncfs tells of the errors since then. */
+static int write_both(struct store *store, const char *tree, const char *blob, const struct zip_directory *zip,
+                      const struct archive_tree *plan, struct err *err)
 {
-    if (mkdirat(store->incoming, name, 0755) < 0)
+    if (mkdirat(store->incoming, tree, 0755) < 0)
         return err_errno(err, "making a directory for the code");
-    CLEANUP(fd_closep) int dir = openat(store->incoming, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(fd_closep) int dir = openat(store->incoming, tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || fchmod(dir, 0755) < 0) /* whatever our umask is: workers read it */
         return err_errno(err, "opening the directory for the code");
-    int rc = unpack(dir, zip, plan, err);
+    int rc = write_blob(store, blob, zip->zip, zip->zip_len, err);
+    if (rc == 0)
+        rc = unpack(dir, zip, plan, err);
     if (rc < 0)
         return rc;
     if (fchmod(dir, 0755) < 0) /* the sandbox's user reads it, whatever our umask is */
@@ -126,10 +131,8 @@ static int put_new(struct store *store, struct zip_directory *zip, const char *d
     id_hex(random, sizeof random, hex);
     snprintf(tree, sizeof tree, "%s.tree", hex);
     snprintf(blob, sizeof blob, "%s.zip", hex);
-    rc = write_tree(store, tree, zip, plan, err);
+    rc = write_both(store, tree, blob, zip, plan, err);
     archive_tree_free(plan);
-    if (rc == 0)
-        rc = write_blob(store, blob, zip->zip, zip->zip_len, err);
     if (rc == 0)
         rc = publish(store, tree, blob, digest, err);
     struct err ignored; /* what is left here the next sweep removes */
