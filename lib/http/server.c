@@ -24,8 +24,9 @@
 #define MMAP_THRESHOLD (1 << 20) /* bodies beyond it are mapped from a file */
 #define ACCEPTS_PER_EVENT 16
 #define RECEIVING_SAFE_US 5000000 /* a request that has been coming for less is not cut to make room */
-#define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in memory, */
+#define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in the heap, */
 #define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
+#define HEAP_BODIES_MAX (256u << 20)     /* beyond so many bytes of bodies new ones are mapped */
 #define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
 
 /* ---- connections ---- */
@@ -169,9 +170,14 @@ static void on_accept(h2o_socket_t *listening, const char *err)
 
 /* ---- the sweep ---- */
 
-static void look_at(struct http_server *server, struct conn *conn, int64_t now, size_t *in_memory)
+struct bodies {
+    size_t coming, whole; /* bytes of those that are being received, and of those that somebody works on */
+};
+
+static void look_at(struct http_server *server, struct conn *conn, int64_t now, struct bodies *bodies)
 {
     if (conn->pending) {
+        bodies->whole += http_req_body(conn->pending).n;
         struct pollfd p = {.fd = h2o_socket_get_fd(conn->sock), .events = POLLRDHUP}; /* seen also behind unread bytes */
         if (poll(&p, 1, 0) > 0)
             http_request_gone(conn->pending);
@@ -182,18 +188,20 @@ static void look_at(struct http_server *server, struct conn *conn, int64_t now, 
         conn->since_us = now;
     }
     int64_t limit_ms = conn->receiving ? server->options.request_ms_max : server->options.idle_ms_max;
-    *in_memory += conn->sock->bytes_read - conn->bytes_seen;
-    if (now - conn->since_us > limit_ms * 1000 || (server->low_disk && *in_memory > LOW_DISK_BODIES_MAX))
+    bodies->coming += conn->sock->bytes_read - conn->bytes_seen;
+    if (now - conn->since_us > limit_ms * 1000 || (server->low_disk && bodies->coming > LOW_DISK_BODIES_MAX))
         cut(conn);
 }
 
-/* Large bodies are mapped from files. On a full disk that fails and h2o resets the connection; in memory they live on until their
- * owner can say what is wrong. */
-static void look_at_disk(struct http_server *server)
+/* Bodies are in the heap while there are not too many of them: mapping one costs the loop journal writes and twice the page faults, and
+ * whoever syncs that disk the body's bytes. Beyond that, large ones are mapped from files. On a full disk that fails and h2o resets the
+ * connection; in the heap they live on until their owner can say what is wrong. */
+static void place_bodies(struct http_server *server, const struct bodies *bodies)
 {
     struct statvfs fs;
     server->low_disk = statvfs(server->options.tmp_dir, &fs) == 0 && fs.f_bavail * fs.f_frsize < LOW_DISK_BYTES;
-    h2o_socket_buffer_mmap_settings.threshold = server->low_disk ? SIZE_MAX : MMAP_THRESHOLD;
+    bool in_heap = server->low_disk || bodies->coming + bodies->whole < HEAP_BODIES_MAX;
+    h2o_socket_buffer_mmap_settings.threshold = in_heap ? SIZE_MAX : MMAP_THRESHOLD;
 }
 
 static void on_sweep(void *arg)
@@ -201,18 +209,18 @@ static void on_sweep(void *arg)
     struct http_server *server = arg;
     int64_t now = clock_mono_us();
     struct http_listener *listener;
-    size_t in_memory = 0;
+    struct bodies bodies = {0};
     TAILQ_FOREACH(listener, &server->listeners, link)
     {
         struct conn *conn, *next;
         for (conn = TAILQ_FIRST(&listener->conns); conn; conn = next) {
             next = TAILQ_NEXT(conn, link);
-            look_at(server, conn, now, &in_memory);
+            look_at(server, conn, now, &bodies);
         }
     }
     reap_listeners(server);
     linger_sweep(server, now);
-    look_at_disk(server);
+    place_bodies(server, &bodies);
     resume_accepting(server);
     loop_timer_set(server->loop, &server->sweep, now + SWEEP_US);
 }
@@ -246,7 +254,7 @@ int http_server_new(struct loop *loop, const struct http_options *options, http_
     server->config.http1.upgrade_to_http2 = 0; /* no HTTP/2 at all: 2.2.5 has no answer to rapid reset */
     server->config.http1.req_timeout = H2O_TIMEOUT_MS;
     server->config.max_request_entity_size = options->body_bytes_max;
-    look_at_disk(server);
+    place_bodies(server, &(struct bodies){0});
     snprintf(h2o_socket_buffer_mmap_settings.fn_template, sizeof h2o_socket_buffer_mmap_settings.fn_template, "%s/body.XXXXXX",
              options->tmp_dir);
     h2o_hostconf_t *host = h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);

@@ -35,7 +35,7 @@ struct http_options {
     int64_t request_ms_max;      /* from the first byte to the end of the body: a slow client is cut */
     int64_t idle_ms_max;         /* keep-alive */
     unsigned connections_max;    /* of each listener; past it the oldest idle ones are cut */
-    const char *tmp_dir;         /* where bodies over 1 MiB are mapped; borrowed for the server's life */
+    const char *tmp_dir;         /* where bodies over 1 MiB are mapped while there are many; borrowed for the server's life */
     /* Headers and body of what the server refuses itself (400 malformed, 413 and 431 too large), living for ever. NULL, or a NULL
      * answer: plain text. */
     const struct http_reply *(*refusal)(int status);

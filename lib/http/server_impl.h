@@ -53,7 +53,7 @@ struct http_server {
     h2o_socket_t *nested;
     struct loop_timer sweep;
     unsigned connections, pending;
-    bool low_disk; /* bodies stay in memory */
+    bool low_disk; /* bodies stay in the heap */
     struct linger_list lingering;
     unsigned linger_count;
     TAILQ_HEAD(, http_listener) listeners;
