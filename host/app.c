@@ -224,7 +224,8 @@ int app_run(struct app *app)
 /* What is at work on other threads ends while all that it reports to is there. Nothing new comes in meanwhile. */
 static void finish_work(struct app *app)
 {
-    while ((app->jobs != NULL && jobs_unfinished(app->jobs) > 0) || (app->registry != NULL && registry_is_busy(app->registry)))
+    while ((app->jobs != NULL && jobs_unfinished(app->jobs) > 0) || (app->checks != NULL && jobs_unfinished(app->checks) > 0) ||
+           (app->registry != NULL && registry_is_busy(app->registry)))
         loop_run_posted(app->loop);
 }
 
@@ -254,8 +255,8 @@ void app_free(struct app *app)
         logs_free(app->logs);
     if (app->spawner != NULL)
         spawn_client_stop(app->spawner);
-    if (app->jobs != NULL)
-        jobs_free(app->jobs);
+    jobs_free(app->jobs);
+    jobs_free(app->checks);
     reclaim_free(app->reclaim);
     registry_close(app->registry);
     if (app->store != NULL)

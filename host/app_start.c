@@ -27,6 +27,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/jobs.h"
 #include "lib/base/log.h"
+#include "lib/base/priority.h"
 #include "lib/base/strutil.h"
 #include "sandbox/spawn_proto.h"
 
@@ -196,7 +197,7 @@ static int make_pool(struct app *app, struct err *err)
     CLEANUP(freep) char *log_dir = str_format("%s/logs", app->data.path);
     CLEANUP(freep) char *python = str_format("%s/python", app->runtimes_dir);
     CLEANUP(freep) char *node = str_format("%s/nodejs", app->runtimes_dir);
-    int r = logs_new(&(struct logs_options){.loop = app->loop, .dir = log_dir}, &app->logs, err);
+    int r = logs_new(&(struct logs_options){.loop = app->loop, .dir = log_dir, .jobs = app->jobs}, &app->logs, err);
     if (r < 0)
         return r;
     const struct pool_options options = {
@@ -245,6 +246,7 @@ static int open_front_door(struct app *app, struct err *err)
         .config = config,
         .loop = app->loop,
         .jobs = app->jobs,
+        .checks = app->checks,
         .registry = app->registry,
         .store = app->store,
         .invoke = app->invoke,
@@ -291,6 +293,15 @@ static int start_reclaiming(struct app *app, struct err *err)
     return r;
 }
 
+/* Deployments, and apart from them the checks that invocations wait for. */
+static int start_jobs(struct app *app, struct err *err)
+{
+    const struct jobs_options jobs = {.threads = (unsigned)app->config->job_threads, .loop = app->loop, .background = true},
+                              checks = {.threads = 1, .loop = app->loop};
+    int r = jobs_new(&jobs, &app->jobs, err);
+    return r == 0 ? jobs_new(&checks, &app->checks, err) : r;
+}
+
 int app_start(const struct config *config, struct app **ret_app, struct err *err)
 {
     struct app *app = calloc(1, sizeof(*app));
@@ -303,7 +314,7 @@ int app_start(const struct config *config, struct app **ret_app, struct err *err
     if (r == 0)
         r = catch_signals(app, err);
     if (r == 0)
-        r = jobs_new((unsigned)config->job_threads, app->loop, &app->jobs, err);
+        r = start_jobs(app, err);
     if (r == 0)
         r = open_state(app, err);
     if (r == 0)
@@ -316,6 +327,7 @@ int app_start(const struct config *config, struct app **ret_app, struct err *err
         app_free(app);
         return r;
     }
+    priority_prompt(); /* last: who is started inherits it, and the other threads and processes are not the loop */
     health_init(&app->health, config, app->data.path);
     log_info("start", "version=%s listen=%s data=%s functions=%zu", STOKE_VERSION, app->address, app->data.path,
              registry_count(app->registry));

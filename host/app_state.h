@@ -28,7 +28,7 @@ struct app {
     struct loop *loop;
     struct loop_watch *signal_watch;
     struct loop_timer stop_timer;
-    struct jobs *jobs;
+    struct jobs *jobs, *checks;
     struct spawn_client *spawner;
     struct store *store;
     struct runtimes *runtimes;

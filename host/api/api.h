@@ -26,7 +26,7 @@ struct runtimes;
 struct api_options {
     const struct config *config;
     struct loop *loop;
-    struct jobs *jobs;
+    struct jobs *jobs, *checks; /* checks: what invocations wait for */
     struct registry *registry;
     struct store *store;
     struct invoke *invoke;

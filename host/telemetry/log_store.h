@@ -42,6 +42,7 @@ TAILQ_HEAD(log_group_list, log_group);
 
 struct logs {
     struct loop *loop;
+    struct jobs *jobs;
     int dirfd;
     uint64_t file_bytes_max;
     struct log_group *groups; /* by path */

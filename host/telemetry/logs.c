@@ -16,6 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
+#include "lib/base/jobs.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 #include "lib/crypto/digest.h"
@@ -33,6 +34,7 @@ int logs_new(const struct logs_options *options, struct logs **ret_logs, struct 
     if (!logs)
         return err_set(err, ERR_NO_MEMORY, "no memory for the log store");
     logs->loop = options->loop;
+    logs->jobs = options->jobs;
     logs->dirfd = fd_steal(&dirfd);
     logs->file_bytes_max = options->file_bytes_max ? options->file_bytes_max : LOG_STORE_FILE_BYTES;
     logs->tokens = LOG_STORE_BURST_BYTES;
@@ -232,17 +234,41 @@ static int make_dirs(const struct logs *logs, const char *path)
     }
 }
 
+static void close_work(void *arg)
+{
+    fd_closep(arg);
+}
+
+/* The current file becomes the previous one. The one that was is held until a background thread lets go of it: giving its blocks back can
+ * take the disk milliseconds, and renaming would have the loop wait for that. */
+static int rotate(struct log_group *group, const char *current)
+{
+    struct logs *logs = group->logs;
+    char previous[512];
+    snprintf(previous, sizeof previous, "%s/" LOG_STORE_PREVIOUS, group->path);
+    int *held = malloc(sizeof *held);
+    if (held != NULL)
+        *held = openat(logs->dirfd, previous, O_PATH | O_NOFOLLOW | O_CLOEXEC); /* -1: there is none yet */
+    int rc = renameat(logs->dirfd, current, logs->dirfd, previous) < 0 && errno != ENOENT ? -1 : 0;
+    int saved = errno;
+    if (held != NULL && *held >= 0 && logs->jobs != NULL) {
+        jobs_submit(logs->jobs, close_work, free, held);
+    } else if (held != NULL) {
+        fd_closep(held);
+        free(held);
+    }
+    errno = saved;
+    group->size = rc < 0 ? group->size : -1;
+    return rc;
+}
+
 static int write_pending(struct log_group *group)
 {
     struct logs *logs = group->logs;
-    char current[512], previous[512];
+    char current[512];
     snprintf(current, sizeof current, "%s/" LOG_STORE_CURRENT, group->path);
-    snprintf(previous, sizeof previous, "%s/" LOG_STORE_PREVIOUS, group->path);
-    if (group->size >= (int64_t)logs->file_bytes_max) {
-        if (renameat(logs->dirfd, current, logs->dirfd, previous) < 0 && errno != ENOENT)
-            return -1;
-        group->size = -1;
-    }
+    if (group->size >= (int64_t)logs->file_bytes_max && rotate(group, current) < 0)
+        return -1;
     const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
     CLEANUP(fd_closep) int fd = openat(logs->dirfd, current, flags, 0600);
     if (fd < 0 && errno == ENOENT && make_dirs(logs, group->path) == 0)

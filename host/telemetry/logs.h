@@ -22,9 +22,12 @@ struct logs;
 struct logs_follower;
 struct loop;
 
+struct jobs;
+
 struct logs_options {
     struct loop *loop;       /* borrowed for life */
     const char *dir;         /* absolute; made with its parents' existing; copied */
+    struct jobs *jobs;       /* frees what rotation leaves; borrowed for life; NULL: the loop does */
     uint64_t file_bytes_max; /* of each of the two files [8 MiB] */
 };
 

@@ -1,11 +1,13 @@
-/* Worker threads around one locked queue; results travel back through loop_post(). */
+/* Worker threads around one locked queue; results travel back through loop_post(). They wait at a semaphore: signalling a condition variable
+ * can wait itself, for those that were woken before and have not run since (glibc's quiescing), and they run when others let them. */
 #include "lib/base/jobs.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <semaphore.h>
 #include <sys/queue.h>
 
 #include "lib/base/loop.h"
+#include "lib/base/priority.h"
 
 #define THREADS_MAX 64
 
@@ -20,10 +22,10 @@ struct jobs {
     struct loop *loop;
     unsigned threads, unfinished; /* the latter: loop thread only */
     pthread_t thread[THREADS_MAX];
-    pthread_mutex_t lock; /* guards queue and stopping */
-    pthread_cond_t more;
+    pthread_mutex_t lock; /* guards queue */
+    sem_t more; /* one for each job queued, and for each thread at the end */
     STAILQ_HEAD(, job) queue;
-    bool stopping;
+    bool background;
 };
 
 static void finish(void *arg)
@@ -37,35 +39,34 @@ static void finish(void *arg)
 static void *work_loop(void *arg)
 {
     struct jobs *jobs = arg;
-    pthread_mutex_lock(&jobs->lock);
+    if (jobs->background)
+        priority_background();
     for (;;) {
+        while (sem_wait(&jobs->more) < 0) /* a signal */
+            ;
+        pthread_mutex_lock(&jobs->lock);
         struct job *job = STAILQ_FIRST(&jobs->queue);
-        if (!job) {
-            if (jobs->stopping)
-                break;
-            pthread_cond_wait(&jobs->more, &jobs->lock);
-            continue;
-        }
-        STAILQ_REMOVE_HEAD(&jobs->queue, link);
+        if (job)
+            STAILQ_REMOVE_HEAD(&jobs->queue, link);
         pthread_mutex_unlock(&jobs->lock);
+        if (!job)
+            return NULL;
         job->work(job->arg);
         loop_post(jobs->loop, finish, job);
-        pthread_mutex_lock(&jobs->lock);
     }
-    pthread_mutex_unlock(&jobs->lock);
-    return NULL;
 }
 
-int jobs_new(unsigned threads, struct loop *loop, struct jobs **ret_jobs, struct err *err)
+int jobs_new(const struct jobs_options *options, struct jobs **ret_jobs, struct err *err)
 {
     struct jobs *jobs = calloc(1, sizeof *jobs);
     if (!jobs)
         return err_set(err, ERR_NO_MEMORY, "no memory for a thread pool");
-    jobs->loop = loop;
+    jobs->loop = options->loop;
+    jobs->background = options->background;
     pthread_mutex_init(&jobs->lock, NULL);
-    pthread_cond_init(&jobs->more, NULL);
+    sem_init(&jobs->more, 0, 0);
     STAILQ_INIT(&jobs->queue);
-    for (; jobs->threads < threads && jobs->threads < THREADS_MAX; jobs->threads++)
+    for (; jobs->threads < options->threads && jobs->threads < THREADS_MAX; jobs->threads++)
         if (pthread_create(&jobs->thread[jobs->threads], NULL, work_loop, jobs) != 0) {
             jobs_free(jobs);
             return err_set(err, ERR_NO_MEMORY, "cannot start a thread");
@@ -83,8 +84,8 @@ void jobs_submit(struct jobs *jobs, jobs_fn *work, jobs_fn *done, void *arg)
     jobs->unfinished++;
     pthread_mutex_lock(&jobs->lock);
     STAILQ_INSERT_TAIL(&jobs->queue, job, link);
-    pthread_cond_signal(&jobs->more);
     pthread_mutex_unlock(&jobs->lock);
+    sem_post(&jobs->more);
 }
 
 unsigned jobs_unfinished(const struct jobs *jobs)
@@ -98,13 +99,11 @@ void jobs_free(struct jobs *jobs)
         return;
     while (jobs->unfinished)
         loop_run_posted(jobs->loop);
-    pthread_mutex_lock(&jobs->lock);
-    jobs->stopping = true;
-    pthread_cond_broadcast(&jobs->more);
-    pthread_mutex_unlock(&jobs->lock);
+    for (unsigned i = 0; i < jobs->threads; i++)
+        sem_post(&jobs->more); /* to an empty queue: the end */
     for (unsigned i = 0; i < jobs->threads; i++)
         pthread_join(jobs->thread[i], NULL);
     pthread_mutex_destroy(&jobs->lock);
-    pthread_cond_destroy(&jobs->more);
+    sem_destroy(&jobs->more);
     free(jobs);
 }

@@ -4,8 +4,10 @@
  *
  * Requests that come while a commit is on its way wait for the next group: the slower the disk, the larger the groups. A commit
  * that fails (disk full) fails every write of its group. Checkpoints run on a thread of their own, because an automatic one makes
- * the commit that triggers it wait for the whole of it. */
+ * the commit that triggers it wait for the whole of it. The writer waits at a semaphore: signalling a condition variable can wait itself,
+ * for a thread that was woken before and has not run since. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +39,8 @@ struct db {
     pthread_t writer_thread, checkpoint_thread;
     bool writer_runs, checkpointer_runs;
     pthread_mutex_t lock; /* guards queue, stopping, wal_pages */
-    pthread_cond_t more, checkpoint;
+    sem_t more; /* at least one for each write queued */
+    pthread_cond_t checkpoint;
     struct write_list queue;
     bool stopping;
     int wal_pages;
@@ -113,26 +116,23 @@ static void commit_group(struct db *db, struct write_list *group)
 static void *writer_main(void *arg)
 {
     struct db *db = arg;
-    pthread_mutex_lock(&db->lock);
     for (;;) {
-        if (STAILQ_EMPTY(&db->queue)) {
-            if (db->stopping)
-                break;
-            pthread_cond_wait(&db->more, &db->lock);
-            continue;
-        }
+        while (sem_wait(&db->more) < 0) /* a signal */
+            ;
         struct write_list group = STAILQ_HEAD_INITIALIZER(group);
+        pthread_mutex_lock(&db->lock);
+        bool stop = db->stopping && STAILQ_EMPTY(&db->queue);
         for (int i = 0; i < GROUP_MAX && !STAILQ_EMPTY(&db->queue); i++) {
             struct write *write = STAILQ_FIRST(&db->queue);
             STAILQ_REMOVE_HEAD(&db->queue, link);
             STAILQ_INSERT_TAIL(&group, write, link);
         }
         pthread_mutex_unlock(&db->lock);
-        commit_group(db, &group);
-        pthread_mutex_lock(&db->lock);
+        if (stop)
+            return NULL;
+        if (!STAILQ_EMPTY(&group)) /* it is, after a group of several */
+            commit_group(db, &group);
     }
-    pthread_mutex_unlock(&db->lock);
-    return NULL;
 }
 
 /* ---- checkpoints ---- */
@@ -144,9 +144,9 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int pages)
     db->wal_length = pages;
     pthread_mutex_lock(&db->lock);
     db->wal_pages = pages;
-    if (pages > CHECKPOINT_PAGES)
-        pthread_cond_signal(&db->checkpoint);
     pthread_mutex_unlock(&db->lock);
+    if (pages > CHECKPOINT_PAGES)
+        pthread_cond_signal(&db->checkpoint); /* without the lock, which the loop takes: see above */
     return SQLITE_OK;
 }
 
@@ -252,7 +252,7 @@ int db_open(const char *path, const char *const *migrations, size_t count, struc
     db->loop = loop;
     STAILQ_INIT(&db->queue);
     pthread_mutex_init(&db->lock, NULL);
-    pthread_cond_init(&db->more, NULL);
+    sem_init(&db->more, 0, 0);
     pthread_cond_init(&db->checkpoint, NULL);
     int rc = open_all(db, path, migrations, count, err);
     if (rc == 0) {
@@ -276,9 +276,9 @@ void db_close(struct db *db)
         return;
     pthread_mutex_lock(&db->lock);
     db->stopping = true;
-    pthread_cond_signal(&db->more);
     pthread_cond_signal(&db->checkpoint);
     pthread_mutex_unlock(&db->lock);
+    sem_post(&db->more);
     if (db->writer_runs)
         pthread_join(db->writer_thread, NULL);
     if (db->checkpointer_runs)
@@ -287,7 +287,7 @@ void db_close(struct db *db)
     db_conn_close(&db->checkpointer);
     db_conn_close(&db->writer); /* the last connection checkpoints and removes the WAL */
     pthread_mutex_destroy(&db->lock);
-    pthread_cond_destroy(&db->more);
+    sem_destroy(&db->more);
     pthread_cond_destroy(&db->checkpoint);
     free(db);
 }
@@ -303,8 +303,8 @@ void db_write(struct db *db, db_write_fn *work, db_done_fn *done, void *arg)
     write->arg = arg;
     pthread_mutex_lock(&db->lock);
     STAILQ_INSERT_TAIL(&db->queue, write, link);
-    pthread_cond_signal(&db->more);
     pthread_mutex_unlock(&db->lock);
+    sem_post(&db->more);
 }
 
 int db_read(struct db *db, const char *sql, struct db_stmt **ret_stmt, struct err *err)

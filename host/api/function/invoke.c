@@ -291,7 +291,7 @@ void invoke_function(struct api_call *call)
     }
     struct visit *visit = visit_new(call, &name, version, client_context);
     if (visit->payload_len > CHECK_INLINE_BYTES_MAX) {
-        jobs_submit(call->api->options.jobs, check, checked, visit);
+        jobs_submit(call->api->options.checks, check, checked, visit);
         return;
     }
     check(visit);

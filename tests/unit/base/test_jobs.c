@@ -28,7 +28,7 @@ static void test_jobs_all_done(void)
     struct err err;
     loop_thread = pthread_self();
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(jobs_new(3, loop, &jobs, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(jobs_new(&(struct jobs_options){.threads = 3, .loop = loop}, &jobs, &err), 0);
     for (int i = 0; i < 300; i++)
         jobs_submit(jobs, work, done, &jobs_arg[i]);
     for (int round = 0; round < 10000 && finished < 200; round++)
