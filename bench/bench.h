@@ -53,3 +53,5 @@ double exec_us(char *const argv[]);
 int bench_cold(int argc, char **argv);
 int bench_warm(int argc, char **argv);
 int bench_registry(void);
+int bench_create(int argc, char **argv);
+int bench_storm(int argc, char **argv);

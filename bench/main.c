@@ -17,5 +17,9 @@ int main(int argc, char **argv)
         return bench_warm(argc - 1, argv + 1);
     if (argc > 1 && str_eq(argv[1], "registry"))
         return bench_registry();
-    bench_die("usage: stoke_bench [--cpu N] cold|warm|rps|registry ...");
+    if (argc > 1 && str_eq(argv[1], "create"))
+        return bench_create(argc - 1, argv + 1);
+    if (argc > 1 && str_eq(argv[1], "storm"))
+        return bench_storm(argc - 1, argv + 1);
+    bench_die("usage: stoke_bench [--cpu N] cold|warm|rps|registry|create|storm ...");
 }
