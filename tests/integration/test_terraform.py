@@ -112,12 +112,12 @@ def test_a_function_with_everything(provider, zips, name, layer):
     [{"memory_size": 300, "timeout": 60, "handler": "app.other", "role": ROLE + "s"}],
 ], ids=lambda changes: "+".join(changes[0]))
 def test_changes_in_place(function, changes):
-    """Each changes what it names and nothing else; a configuration makes a version, a description, tags and concurrency do not."""
+    """Each changes what it names and nothing else; a configuration makes a version, tags and concurrency do not."""
     version = 1
     for change in changes:
         function.apply(**change)
         assert function.plan() == {}
-        version += not set(change) & {"description", "tags", "reserved_concurrent_executions"}
+        version += not set(change) & {"tags", "reserved_concurrent_executions"}
         assert function.state["version"] == str(version)
 
 
