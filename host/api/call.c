@@ -39,6 +39,7 @@ static void call_free(struct api_call *call)
     assert(call->api->working > 0);
     call->api->working--;
     aws_call_free(&call->aws);
+    free(call->trace_id);
     free(call);
 }
 
@@ -64,6 +65,10 @@ void call_reply_payload(struct api_call *call, cJSON *output, const void *payloa
     if (call->http != NULL) {
         struct aws_reply reply = {0};
         aws_write_output(&call->aws, output, payload, len, &reply);
+        if (call->trace_id != NULL) {
+            assert(reply.header_count < AWS_REPLY_HEADERS_MAX);
+            reply.headers[reply.header_count++] = (struct http_header){"X-Amzn-Trace-Id", call->trace_id};
+        }
         send(call, &reply);
         aws_reply_free(&reply);
     }

@@ -30,6 +30,7 @@ struct api_call {
     const struct function_version *caller;  /* NULL: the public API */
     struct aws_request request;             /* dead when http is NULL */
     struct aws_call aws;
+    char *trace_id;                         /* what an invocation's answer says in X-Amzn-Trace-Id; owned, or NULL */
     void (*left)(void *arg);                /* set by a handler that wants to know that the client left */
     void *left_arg;
     void (*again)(struct api_call *call);   /* its handler, while the call waits for another's write */

@@ -79,6 +79,10 @@ def test_what_a_function_is_told(stoke, name):
     assert told["arn"] == f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
     assert told["id"] == answer["ResponseMetadata"]["RequestId"]
     assert told["custom"] == {"k": "\u00e9\n"} and told["env"] == "hi" and told["trace"].startswith("Root=1-")
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"] == told["trace"]
+    path = f"/2015-03-31/functions/{name}/invocations"
+    _, headers, own = stoke.request("POST", path, b"{}", {"X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678;Sampled=1"})
+    assert headers["x-amzn-trace-id"] == json.loads(own)["trace"] == "Root=1-67891233-abcdef012345678912345678;Sampled=1"
     assert body(client.invoke(FunctionName=name, Qualifier="$LATEST"))["arn"].endswith(f":{name}:$LATEST")
 
 

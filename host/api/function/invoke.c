@@ -253,6 +253,9 @@ static struct visit *visit_new(struct api_call *call, const struct function_name
         abort();
     visit->log_tail = log != NULL && str_eq(log, "Tail");
     set_trace(visit);
+    call->trace_id = strdup(visit->trace_id);
+    if (call->trace_id == NULL)
+        abort();
     return visit;
 }
 
