@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/registry/registry.h"
 #include "host/registry/resources.h"
 #include "lib/base/strutil.h"
 
@@ -18,6 +19,8 @@ static void gone(void *arg)
     call->request = (struct aws_request){0};
     if (call->left != NULL)
         call->left(call->left_arg);
+    call->aws.blob_count = 0; /* they are in its body */
+    call->aws.payload = (struct http_slice){0};
 }
 
 struct api_call *call_new(struct api *api, struct http_req *req, const struct aws_request *request)
@@ -28,6 +31,8 @@ struct api_call *call_new(struct api *api, struct http_req *req, const struct aw
     call->api = api;
     call->http = req;
     call->caller = http_req_context(req);
+    if (call->caller != NULL) /* it may wait for longer than its sandbox lives */
+        function_version_ref(call->caller);
     call->request = *request;
     api->working++;
     http_req_on_gone(req, gone, call);
@@ -39,6 +44,8 @@ static void call_free(struct api_call *call)
     assert(call->api->working > 0);
     call->api->working--;
     aws_call_free(&call->aws);
+    if (call->caller != NULL)
+        function_version_unref(call->caller);
     free(call->trace_id);
     free(call);
 }

@@ -27,7 +27,7 @@ struct api {
 struct api_call {
     struct api *api;
     struct http_req *http;                  /* NULL once the client has left */
-    const struct function_version *caller;  /* NULL: the public API */
+    struct function_version *caller;        /* counted; NULL: the public API */
     struct aws_request request;             /* dead when http is NULL */
     struct aws_call aws;
     char *trace_id;                         /* what an invocation's answer says in X-Amzn-Trace-Id; owned, or NULL */

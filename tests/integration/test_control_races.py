@@ -3,14 +3,17 @@ in the middle. That 32 publish one layer, change one policy and claim what is le
 import collections
 import http.client
 import itertools
+import json
+import os
 import random
+import socket
 import threading
 
 import pytest
 
 import consistency
 from consistency import FUNCTIONS, LAYERS, ask, creation, deploy, encoded, layer_zip, provisioned_path, sha256, zip_of
-from daemon import SLOW
+from daemon import SLOW, archive
 
 CLIENTS = 32
 
@@ -328,3 +331,31 @@ def test_kill_in_the_middle(make_stoke):
         consistency.check(stoke, 120, run=None)
     assert len(facts) > 20
     consistency.check(stoke, 120)
+
+
+def sent(stoke, method, path, body):
+    """A request that nobody waits for yet."""
+    text = json.dumps(body).encode()
+    connection = socket.create_connection(("127.0.0.1", stoke.port), timeout=30 * SLOW)
+    connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(text)}\r\n\r\n".encode() + text)
+    return connection
+
+
+def test_a_client_that_leaves_while_its_code_waits_in_line(stoke, function):
+    """Its turn comes when its archive is gone: nothing is read, nothing changes, and those behind it go on."""
+    before = configuration(stoke, function)
+    alias = f"{FUNCTIONS}/{function}/aliases/live"
+    ahead = [sent(stoke, "PUT", alias, {"Description": str(i)}) for i in range(300)]
+    code = archive({"app.py": "def handler(e, c):\n    return 'left'\n", "weight": os.urandom(6 << 20)})
+    body = {"ZipFile": encoded(code), "RevisionId": before["RevisionId"]}
+    left = [sent(stoke, "PUT", f"{FUNCTIONS}/{function}/code", body) for _ in range(4)]
+    behind = [sent(stoke, "PUT", alias, {"Description": "last"}) for _ in range(20)]
+    for connection in left:
+        connection.close()
+    for connection in ahead + behind:
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        connection.close()
+    stoke.wait_active(function)
+    after = configuration(stoke, function)
+    assert after["CodeSha256"] in (before["CodeSha256"], sha256(code))
+    assert ask(stoke, "PUT", alias, {"Description": "alive"})[0] == 200
