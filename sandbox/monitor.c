@@ -222,6 +222,14 @@ static int start_spawner(struct monitor *monitor, pid_t *ret_pid, struct err *er
     return rc;
 }
 
+/* The first process of its pid namespace: all in it end, stopped ones too. Those that version 1 of control groups has frozen do not before
+ * they are thawed, and it waits for them. */
+static void end_spawner(const struct monitor *monitor, pid_t spawner)
+{
+    kill(spawner, SIGKILL);
+    cgroup_sweep(monitor->spawner.cgroups, false);
+}
+
 /* What stoked says. True: nothing any more, it is gone. spawner: the one that runs, or -1. */
 static bool hear(const struct monitor *monitor, pid_t spawner)
 {
@@ -236,7 +244,7 @@ static bool hear(const struct monitor *monitor, pid_t spawner)
         return true;
     if (spawner > 0 && complaint.spawner == monitor->spawners) {
         log_warn("monitor.spawner_silent", "pid=%d", spawner);
-        kill(spawner, SIGKILL); /* of a pid namespace's first process: all in it end, and so do stopped ones */
+        end_spawner(monitor, spawner);
     }
     return false;
 }
@@ -268,7 +276,7 @@ static int serve(struct monitor *monitor, struct err *err)
         int rc = start_spawner(monitor, &pid, err);
         bool over = rc < 0 || watch(monitor, pid);
         if (over && pid > 0) {
-            kill(pid, SIGKILL);
+            end_spawner(monitor, pid);
             waitpid(pid, NULL, 0);
         }
         sweep(monitor, over);

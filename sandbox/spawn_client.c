@@ -27,7 +27,9 @@
 #define STOP_US_MAX (5 * 1000000)
 #define SILENCE_US_DEFAULT (30 * 1000000)
 #define SILENT_ROUNDS 5       /* without a word from the spawner, until it is replaced */
-#define SILENT_ROUNDS_MAX 15  /* and until the monitor counts as gone: it has had its time to bring a new one */
+#define SILENT_ROUNDS_MAX 15  /* and until the monitor counts as gone: it has had its time to bring a new one; */
+#define BRING_US_MIN 15000000 /* rounds that are shorter are more: it may sweep for so long */
+#define REPLACED_MAX 3        /* in a row, of which none said anything */
 
 struct spawn_client {
     struct loop *loop;
@@ -42,12 +44,14 @@ struct spawn_client {
     int64_t round_us;
     unsigned silent; /* rounds in a row */
     bool heard;      /* in this round */
+    unsigned replaced;
 };
 
 static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t nfds)
 {
     struct spawn_client *client = arg;
     client->heard = true;
+    client->replaced = 0;
     if (msg->op == SPAWN_PONG)
         return; /* has no descriptors: the spawner is ours */
     client->events->message(client->arg, msg, fds, nfds);
@@ -71,8 +75,10 @@ static void monitor_is_gone(struct spawn_client *client)
     client->events->gone(client->arg);
 }
 
+/* Also when it has ended by itself, and no other came: what it left may have to be thawed before the monitor sees the end. */
 static void complain(struct spawn_client *client)
 {
+    client->replaced++;
     const struct monitor_complaint complaint = {.spawner = client->spawners};
     struct err err;
     log_error("spawner.silent", "seconds=%lld effect=\"it is replaced\"", (long long)(client->round_us * SILENT_ROUNDS / 1000000));
@@ -87,12 +93,13 @@ static void on_round(void *arg)
     struct err err;
     client->silent = client->heard ? 0 : client->silent + 1;
     client->heard = false;
-    if (client->silent >= SILENT_ROUNDS_MAX) {
+    bool overdue = client->silent >= SILENT_ROUNDS_MAX && client->silent * client->round_us >= BRING_US_MIN;
+    if ((overdue && client->spawners > 0) || client->replaced > REPLACED_MAX) {
         log_error("spawner.monitor", "error=\"the monitor brings no spawner\"");
         monitor_is_gone(client);
         return;
     }
-    if (client->link && client->silent == SILENT_ROUNDS)
+    if (client->spawners > 0 && client->silent == SILENT_ROUNDS)
         complain(client);
     if (client->link && spawn_link_send(client->link, &ping, NULL, 0, &err) < 0)
         log_debug("spawner.ping", "error=\"%s\"", err.msg); /* its queue is full: it may still empty it in time */
