@@ -235,6 +235,13 @@ void dispatch_on_timer(void *arg)
         finish_report_now(inv);
         return;
     }
+    if (inv->phase == INVOCATION_INIT && !worker_can_restart(inv->worker)) { /* what runs is the second try as well */
+        report_failed_init(inv, "init", "timeout", NULL);
+        start_clock(inv);
+        invocation_set_phase(inv, INVOCATION_REINIT);
+        loop_timer_set(inv->invoke->loop, &inv->timer, inv->deadline_us);
+        return;
+    }
     if (initialises(inv) && init_again(inv, "timeout", NULL))
         return;
     if (inv->undeliverable) {

@@ -367,7 +367,7 @@ static bool worker_is_held(const struct worker *worker)
     return worker->state == WORKER_ASSIGNING || worker->state == WORKER_INIT || worker->state == WORKER_BUSY;
 }
 
-/* Visits that are out of time end, and who is to hear of the end does. All others end with the spawner, whom the monitor kills: at once,
+/* Visits that are out of time end, and who is to hear of the end, or to be measured, does. All others end with the spawner, whom the monitor kills: at once,
  * where rooms that are taken down one after the other take ten milliseconds each. */
 static void end_everything(struct pool *pool)
 {
@@ -376,7 +376,7 @@ static void end_everything(struct pool *pool)
     HASH_ITER(hh, pool->rooms, worker, next)
         worker_tell_lost(worker, "the daemon is stopping");
     HASH_ITER(hh, pool->rooms, worker, next)
-        if (worker_is_held(worker) || worker_wants_shutdown(worker))
+        if (worker_is_held(worker) || worker_wants_shutdown(worker) || worker->measures_waiting > 0)
             worker_end(worker);
     loop_timer_set(pool->loop, &pool->drain_timer, clock_mono_us() + DRAIN_KILL_US);
 }
@@ -395,12 +395,21 @@ static void on_drain_timer(void *arg)
     }
 }
 
+/* A visit may be in a room that is being reset for it. */
+static bool somebody_restarts(const struct pool *pool)
+{
+    for (const struct worker *worker = pool->rooms; worker; worker = worker->hh.next)
+        if (worker->restarting)
+            return true;
+    return false;
+}
+
 void pool_check_drained(struct pool *pool)
 {
     if (!pool->draining || !pool->drain_done)
         return;
     unsigned held = pool->count[WORKER_ASSIGNING] + pool->count[WORKER_INIT] + pool->count[WORKER_BUSY] + pool->waiting;
-    if (held == 0 && !pool->drain_killed)
+    if (held == 0 && !pool->drain_killed && !somebody_restarts(pool))
         loop_timer_set(pool->loop, &pool->drain_timer, 0);
     else if (pool->drain_killed && pool->count[WORKER_ENDING] + pool->count[WORKER_DYING] == 0)
         loop_timer_set(pool->loop, &pool->drain_timer, 0);

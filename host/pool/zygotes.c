@@ -263,6 +263,8 @@ void zygotes_tick(struct pool *pool, int64_t now)
 {
     for (struct zygote *zygote = pool->zygotes; zygote; zygote = zygote->hh.next) {
         turn_window(zygote, now);
+        if (zygote->state == ZYGOTE_DOWN && !wanted(zygote, now))
+            kill_blanks(zygote, 0);
         if (zygote->state != ZYGOTE_UP)
             continue;
         if (!wanted(zygote, now) && zygote->making == 0) {
