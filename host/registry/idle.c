@@ -11,6 +11,8 @@
 
 #define LOOK_US_MIN 1000000 /* between two looks at all versions, and at least this part of the time they may be idle: */
 #define LOOK_PARTS 100
+#define SLEEPS_MAX 200        /* in one look: each is a write, and after a start all that nobody invoked are due at once */
+#define SLEEPS_PAUSE_US 50000 /* before the next of them */
 
 /* One row's new rest on its way to the disk; what it was may be gone when it is there. */
 struct write {
@@ -134,31 +136,44 @@ static int64_t row_due(const struct registry *registry, const struct version_row
     return since_us + registry->inactive_after_us;
 }
 
-static int64_t look_at(struct function_record *record, struct version_row *row, int64_t now_us, int64_t next_us)
+struct look {
+    int64_t now_us, next_us; /* next_us: when the first of the others is due */
+    unsigned sleeps;
+};
+
+/* False: enough of them for one look. */
+static bool look_at(struct look *at, struct function_record *record, struct version_row *row)
 {
-    int64_t due_us = row_due(record->registry, row, now_us);
-    if (due_us <= now_us)
+    int64_t due_us = row_due(record->registry, row, at->now_us);
+    if (due_us <= at->now_us) {
         sleep_now(record, row);
-    return due_us > now_us && due_us < next_us ? due_us : next_us;
+        at->sleeps++;
+    } else if (due_us < at->next_us) {
+        at->next_us = due_us;
+    }
+    return at->sleeps < SLEEPS_MAX;
 }
 
 static void look(void *arg)
 {
     struct registry *registry = arg;
-    int64_t now_us = clock_mono_us(), next_us = now_us + registry->inactive_after_us;
+    struct look at = {.now_us = clock_mono_us()};
     int64_t least_us = registry->inactive_after_us / LOOK_PARTS;
-    for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
+    bool more = true;
+    at.next_us = at.now_us + registry->inactive_after_us;
+    for (struct function_record *r = registry->functions; more && r != NULL; r = r->hh.next) {
         if (r->state != RECORD_READY) { /* a change is on its way */
-            next_us = now_us;
+            at.next_us = at.now_us;
             continue;
         }
-        next_us = look_at(r, r->latest, now_us, next_us);
-        for (size_t i = 0; i < r->published_count; i++)
-            next_us = look_at(r, r->published[i], now_us, next_us);
+        more = look_at(&at, r, r->latest);
+        for (size_t i = 0; more && i < r->published_count; i++)
+            more = look_at(&at, r, r->published[i]);
     }
     if (least_us < LOOK_US_MIN)
         least_us = LOOK_US_MIN;
-    loop_timer_set(registry->loop, &registry->look, next_us > now_us + least_us ? next_us : now_us + least_us);
+    int64_t then_us = at.next_us > at.now_us + least_us ? at.next_us : at.now_us + least_us;
+    loop_timer_set(registry->loop, &registry->look, more ? then_us : at.now_us + SLEEPS_PAUSE_US);
 }
 
 void registry_idle_init(struct registry *registry, int64_t after_s)

@@ -21,6 +21,8 @@
 #include "lib/base/strutil.h"
 #include "lib/crypto/digest.h"
 
+#define HELD_FILES_MAX 16 /* while the jobs have so much to do, the disk gets its blocks back at once */
+
 static void on_flush_timer(void *arg);
 
 int logs_new(const struct logs_options *options, struct logs **ret_logs, struct err *err)
@@ -251,7 +253,7 @@ static int rotate(struct log_group *group, const char *current)
         *held = openat(logs->dirfd, previous, O_PATH | O_NOFOLLOW | O_CLOEXEC); /* -1: there is none yet */
     int rc = renameat(logs->dirfd, current, logs->dirfd, previous) < 0 && errno != ENOENT ? -1 : 0;
     int saved = errno;
-    if (held != NULL && *held >= 0 && logs->jobs != NULL) {
+    if (held != NULL && *held >= 0 && logs->jobs != NULL && jobs_unfinished(logs->jobs) < HELD_FILES_MAX) {
         jobs_submit(logs->jobs, close_work, free, held);
     } else if (held != NULL) {
         fd_closep(held);

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,9 +22,12 @@ struct scheduling {
     uint64_t slice_ns, deadline_ns, period_ns;
 };
 
-/* A refusal changes nothing but who waits. */
+/* The nice value stays where somebody has set it higher, or lower for the loop. A refusal changes nothing but who waits. */
 static void ask(struct scheduling wanted)
 {
+    int nice = getpriority(PRIO_PROCESS, 0); /* of this thread */
+    if (wanted.nice == 0 || nice > wanted.nice)
+        wanted.nice = nice;
     wanted.size = sizeof wanted;
     (void)syscall(SYS_sched_setattr, 0, &wanted, 0u);
 }

@@ -26,7 +26,7 @@
 #define RECEIVING_SAFE_US 5000000 /* a request that has been coming for less is not cut to make room */
 #define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in the heap, */
 #define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
-#define HEAP_BODIES_MAX (256u << 20)     /* beyond so many bytes of bodies new ones are mapped */
+#define HEAP_BODIES_MAX (96u << 20)      /* beyond so many bytes of bodies new ones are mapped */
 #define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
 
 /* ---- connections ---- */
