@@ -39,7 +39,8 @@ static void run(struct db_stmt *stmt, struct err *err)
 static int fill(struct db_conn *conn, void *arg, struct err *err)
 {
     static const char function[] = "INSERT INTO function (id, account, region, name, created_ms, last_version) VALUES (?, ?, ?, ?, 1, ?)";
-    static const char version[] = "INSERT INTO function_version VALUES (?, ?, ?, ?, 1000, '00000000-0000-0000-0000-000000000000', 1)";
+    static const char version[] = "INSERT INTO function_version (function_id, version, config, code_sha256, code_size, revision_id, modified_ms) "
+                                  "VALUES (?, ?, ?, ?, 1000, '00000000-0000-0000-0000-000000000000', 1)";
     static const char alias[] = "INSERT INTO function_setting VALUES (?, 'alias', 'live', '{\"FunctionVersion\":\"7\"}')";
     struct db_stmt *stmt;
     (void)arg;

@@ -87,6 +87,8 @@ integration_tsan() { sanitized tsan; }
 containment() { python3 tests/containment/run_probes.py --build "$out/gcc" --only 1-73,75,76; } # 77 is a matter of speed
 crash() { tests/crash/run --kills 12 --build "$out/gcc"; }
 
+bench_smoke() { bench/run --samples 3 --build "$out/gcc"; } # that every figure is still measured; what it is, only a quiet machine says
+
 property() { tests/property/run --steps 10000 --kills 10 --build "$out/gcc"; }
 
 conformance() { # what AWS answered, where the recordings are
@@ -143,6 +145,7 @@ if [ $quick = 0 ]; then
     fi
     stage containment containment
     stage crash crash
+    stage bench-smoke bench_smoke
     stage property property
     stage conformance conformance
     stage vm-short vm_short
