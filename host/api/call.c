@@ -17,10 +17,10 @@ static void gone(void *arg)
     struct api_call *call = arg;
     call->http = NULL;
     call->request = (struct aws_request){0};
-    if (call->left != NULL)
-        call->left(call->left_arg);
     call->aws.blob_count = 0; /* they are in its body */
     call->aws.payload = (struct http_slice){0};
+    if (call->left != NULL)
+        call->left(call->left_arg); /* which may end the call */
 }
 
 struct api_call *call_new(struct api *api, struct http_req *req, const struct aws_request *request)
