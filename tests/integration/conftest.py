@@ -49,7 +49,7 @@ def make_stoke():
     with contextlib.ExitStack() as running:
         def make(**options):
             daemon = Stoke(**options)
-            running.callback(daemon.__exit__, None, None, None)
+            running.callback(daemon.__exit__, Exception, None, None)  # its log is shown where the test fails
             return daemon.__enter__()
 
         yield make

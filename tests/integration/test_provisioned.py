@@ -7,7 +7,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from daemon import descendants, processes
+from daemon import SLOW, descendants, processes
 
 HERE = """import os, time, uuid
 BORN, ME = time.time(), uuid.uuid4().hex
@@ -44,7 +44,7 @@ def status(client, name, qualifier):
 
 
 def await_status(client, name, qualifier, wanted="READY", seconds=60):
-    for _ in range(seconds * 40):
+    for _ in range(int(seconds * SLOW) * 40):
         if status(client, name, qualifier)[0] == wanted:
             return client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
         time.sleep(0.025)
