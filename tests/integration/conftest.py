@@ -11,11 +11,19 @@ import uuid
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 from daemon import ROLE, SLOW, Daemon, Leftovers, archive  # noqa: E402
 
 HANDLER = "def handler(event, context):\n    return event\n"
+
+
+def error_of(call, **params):
+    """(code, message) of the error that a client's call has to raise."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 class Stoke(Daemon):

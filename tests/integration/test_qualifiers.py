@@ -1,7 +1,7 @@
 """Names and qualifiers through boto3: whatever AWS takes an alias for is given one here, whatever is about whole functions refuses a
 version, and names of any length are answered as AWS answers them."""
 import pytest
-from botocore.exceptions import ClientError
+from conftest import error_of
 from daemon import archive
 
 VERSIONS = ("InvalidParameterValueException",
@@ -10,12 +10,6 @@ VERSIONS = ("InvalidParameterValueException",
 WHOLE = ("InvalidParameterValueException",
          "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either "
          "a function name or an unqualified function ARN.")
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -2,16 +2,10 @@
 import threading
 
 import pytest
-from botocore.exceptions import ClientError
+from conftest import error_of
 
 CANNOT = "An error occurred and the request cannot be processed."
 QUALIFIED = "Tags on function aliases and versions are not supported. Please specify a function ARN."
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 @pytest.fixture
