@@ -267,6 +267,12 @@ static bool watch(struct monitor *monitor, pid_t spawner)
     }
 }
 
+/* stoked may be stopped before there is a spawner to give it; its end is our end, and no failure. */
+static bool is_hangup(const struct err *err)
+{
+    return err->kind == ERR_IO && err->code == EPIPE;
+}
+
 static int serve(struct monitor *monitor, struct err *err)
 {
     unsigned failures = 0;
@@ -281,7 +287,7 @@ static int serve(struct monitor *monitor, struct err *err)
         }
         sweep(monitor, over);
         if (over)
-            return rc;
+            return rc < 0 && is_hangup(err) ? 0 : rc;
         log_warn("monitor.spawner_died", "pid=%d lived_ms=%lld", pid, (long long)(clock_mono_us() - began) / 1000);
         failures = clock_mono_us() - began < SHORT_LIFE_US ? failures + 1 : 0;
         if (failures >= FAILURES_MAX)

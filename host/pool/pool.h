@@ -65,7 +65,7 @@ struct pool_options {
     int64_t keep_alive_ms;          /* an idle worker is kept this long [600000] */
     int64_t freeze_ms;              /* and frozen after this [10] */
     int64_t wait_ms_max;            /* a visit waits this long for memory [1000] */
-    int64_t soft_wait_ms;           /* and this long for a worker that has answered and will be idle [20] */
+    int64_t soft_wait_ms;           /* and this long for a worker that has answered and will be idle, or as long as its version's init takes [20] */
     unsigned zygote_workers_max;    /* a zygote is replaced after so many rooms [1000] */
     int64_t zygote_ms_max;          /* or this age [1800000] */
     int64_t zygote_idle_ms;         /* and stopped, with its blanks, when nothing asked for it so long [3600000] */

@@ -39,8 +39,8 @@ struct version {
     struct worker_list provisioned; /* in whatever state but dying */
     struct waiter_list waiters, awaited;
     unsigned workers;   /* all that are assigned to it, dying ones too */
-    unsigned finishing; /* BUSY, but answered */
-    unsigned soft;      /* waiters that wait for one of those */
+    unsigned finishing, soft; /* workers BUSY, but answered; waiters that wait for one of those */
+    int64_t init_took_us; /* of the last worker that became ready; 0 before */
     bool retired;
     struct budget_need need; /* what a worker of it is measured to take */
     struct pool_extensions extensions; /* names NULL: not yet asked for */

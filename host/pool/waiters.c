@@ -110,6 +110,17 @@ void waiters_fail_zygote(struct zygote *zygote, const char *message)
 
 enum kind { SOFT, HARD, PROVISIONED };
 
+/* How long to hope for a worker that has answered: as long as making another one would take, so that hoping in vain costs at most
+ * twice the cold start, and never much of what a visit may wait for memory. */
+static int64_t soft_wait_us(const struct version *version)
+{
+    const struct pool_options *options = &version->pool->options;
+    int64_t init_us = version->init_took_us, most_us = options->wait_ms_max * 1000 / 2;
+    if (init_us > most_us)
+        init_us = most_us;
+    return init_us > options->soft_wait_ms * 1000 ? init_us : options->soft_wait_ms * 1000;
+}
+
 static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, enum kind kind)
 {
     struct pool *pool = version->pool;
@@ -126,7 +137,7 @@ static struct pool_waiter *enqueue(struct version *version, const struct pool_wa
     else
         TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
     pool->waiting++;
-    int64_t wait_us = (waiter->soft ? pool->options.soft_wait_ms : pool->options.wait_ms_max) * 1000;
+    int64_t wait_us = waiter->soft ? soft_wait_us(version) : pool->options.wait_ms_max * 1000;
     loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
     if (waiter->soft)
         version->soft++;

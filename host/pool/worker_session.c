@@ -38,6 +38,7 @@ static void on_ready(void *arg)
     if (milli < INIT_CPU_MILLI && worker_send(worker, &limit, &err) < 0)
         log_warn("worker.limit_failed", "worker=%u error=%s", worker->room_id, err.msg);
     worker_set_state(worker, WORKER_IDLE);
+    worker->version->init_took_us = worker->since_us - worker->init_us;
     if (worker->events)
         worker->events->ready(worker->events_arg);
     else

@@ -409,6 +409,17 @@ def execute(data, *statements):
         db.commit()
 
 
+def test_stopped_while_it_starts(make_stoke):
+    """Whatever it was doing: it ends well and has no error to tell of."""
+    stoke = make_stoke()
+    stoke.stop()
+    for step in range(20):
+        stoke.start()  # it answers before it has a spawner
+        time.sleep(step * 0.005 * SLOW)
+        stoke.stop()
+    assert [line for line in stoke.log().splitlines() if " error " in line or " warn " in line] == []
+
+
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_damaged_database(make_stoke, kind):
     """It refuses to start and says which file it is; it does not begin with an empty one."""
@@ -419,9 +430,10 @@ def test_damaged_database(make_stoke, kind):
     for extra in ("stoke.db-wal", "stoke.db-shm"):
         pathlib.Path(stoke.data, extra).unlink(missing_ok=True)
     DAMAGE[kind](pathlib.Path(stoke.data, "stoke.db"))
+    before = stoke.log()
     with pytest.raises(RuntimeError, match=r"(?s)\(status 1\).*stoke.db"):
         stoke.start()
-    assert stoke.log().count("stoke ready") == 1
+    assert "stoke ready" not in stoke.log().removeprefix(before)
     trees = os.listdir(stoke.data + "/trees")
     assert trees, "the code of functions that cannot be read now was swept"
 

@@ -227,7 +227,7 @@ def test_an_alias_moves_without_a_cold_start(client, stoke, name):
         seen.append(ask(client, name, "live"))
         time.sleep(0.02)
         assert len(seen) < 2000
-    assert all(is_warm(a) and a["executed"] == a["version"] for a in seen) and len(seen) > 1
+    assert [a for a in seen if not is_warm(a) or a["executed"] != a["version"]] == [] and len(seen) > 1
     await_status(client, name, "live")
     alias = client.get_alias(FunctionName=name, Name="live")
     assert "RoutingConfig" not in alias and alias["FunctionVersion"] == "2" and alias["RevisionId"] == revision
