@@ -89,24 +89,35 @@ static void start_cancel(struct start *start)
 }
 
 /* Frees the start; its worker is no longer its own. */
-static void start_failed(struct start *start, const char *reason)
+static void start_failed(struct start *start, const char *reason, int64_t pause_ms)
 {
     struct target *target = start->target;
-    const struct provision_options *options = &target->provision->options;
     const struct function_version *v = target->version;
-    target->failures++;
     snprintf(target->reason, sizeof target->reason, "%s", reason);
-    int64_t pause_ms = 0;
-    if (target->failures >= FAILURES_MAX) {
-        unsigned doublings = target->failures - FAILURES_MAX;
-        pause_ms = doublings < 16 ? options->retry_ms << doublings : RETRY_MS_MAX;
-        pause_ms = pause_ms < RETRY_MS_MAX ? pause_ms : RETRY_MS_MAX;
-    }
     log_warn("provision.failed", "function=%s version=%s failures=%u next_ms=%lld reason=\"%s\"", v->name, v->version, target->failures,
              (long long)pause_ms, reason);
     start_free(start);
     target->not_before_us = clock_mono_us() + pause_ms * 1000;
     look_again(target, target->not_before_us);
+}
+
+/* Code that fails again and again is asked less and less often. */
+static int64_t pause_of_code(struct target *target)
+{
+    unsigned failures = ++target->failures;
+    if (failures < FAILURES_MAX)
+        return 0;
+    unsigned doublings = failures - FAILURES_MAX;
+    int64_t pause_ms = doublings < 16 ? target->provision->options.retry_ms << doublings : RETRY_MS_MAX;
+    return pause_ms < RETRY_MS_MAX ? pause_ms : RETRY_MS_MAX;
+}
+
+/* What the host lacks may be there in a moment, and asking costs little. */
+static int64_t pause_of_host(struct target *target)
+{
+    if (target->failures < FAILURES_MAX)
+        target->failures++;
+    return target->provision->options.retry_ms;
 }
 
 static struct report_to lines_of(const struct start *start)
@@ -126,7 +137,7 @@ static void init_failed(struct start *start, const char *status, const char *typ
     log_stream_end(start->stream);
     start->worker = NULL;
     worker_retire(worker);
-    start_failed(start, REASON_INIT);
+    start_failed(start, REASON_INIT, pause_of_code(start->target));
 }
 
 static void on_ready(void *arg)
@@ -211,7 +222,7 @@ static void on_no_worker(void *arg, enum pool_failure failure, const char *messa
     struct start *start = arg;
     (void)failure;
     start->waiter = NULL;
-    start_failed(start, message);
+    start_failed(start, message, pause_of_host(start->target));
 }
 
 static const struct pool_waiter_events waiter_events = {.acquired = on_acquired, .failed = on_no_worker};
