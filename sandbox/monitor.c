@@ -42,7 +42,7 @@ struct monitor {
     int lock, uid_lock, signals;
     int data_lock; /* stoked's, as it was given to us, or -1 */
     uint32_t spawners; /* how many we have started */
-    int alive[2]; /* we hold the write end; the spawner reads its end as ours */
+    int alive; /* our end of a socket pair with the spawner: the end of either closes it */
 };
 
 static void say_failed(const struct err *err)
@@ -171,8 +171,6 @@ static int prepare(struct monitor *monitor, struct err *err)
     raise_limit(RLIMIT_SIGPENDING); /* the owner of a user namespace pays for all rooms in it */
     raise_limit(RLIMIT_MEMLOCK);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (pipe2(monitor->alive, O_CLOEXEC) < 0)
-        return err_errno(err, "pipe2");
     int rc = prepare_signals(monitor, err);
     if (rc == 0)
         rc = find_zygote(monitor, err);
@@ -189,14 +187,13 @@ static int prepare(struct monitor *monitor, struct err *err)
 
 /* ---- the spawner's life ---- */
 
-static void child(struct monitor *monitor, int sock)
+static void child(struct monitor *monitor, int alive, int sock)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    close(monitor->alive[1]);
     close(monitor->signals);
     close(MONITOR_SOCKET_FD);
     fd_closep(&monitor->data_lock);
-    monitor->spawner.alive = monitor->alive[0];
+    monitor->spawner.alive = alive;
     monitor->spawner.sock = sock;
     spawner_run(&monitor->spawner);
 }
@@ -205,17 +202,27 @@ static int start_spawner(struct monitor *monitor, pid_t *ret_pid, struct err *er
 {
     struct clone_args args = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
     const char text = MONITOR_SPAWNER;
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    int sock[2], alive[2];
+    fd_closep(&monitor->alive);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) < 0)
         return err_errno(err, "making the spawner's socket");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, alive) < 0) {
+        int rc = err_errno(err, "making the spawner's second socket");
+        close(sock[0]);
+        close(sock[1]);
+        return rc;
+    }
     pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) {
-        close(pair[0]);
-        child(monitor, pair[1]);
+        close(sock[0]);
+        close(alive[0]);
+        child(monitor, alive[1], sock[1]);
     }
-    int rc = pid < 0 ? err_errno(err, "cloning the spawner") : fd_send(MONITOR_SOCKET_FD, &text, 1, &pair[0], 1, err);
-    close(pair[0]);
-    close(pair[1]);
+    int rc = pid < 0 ? err_errno(err, "cloning the spawner") : fd_send(MONITOR_SOCKET_FD, &text, 1, &sock[0], 1, err);
+    close(sock[0]);
+    close(sock[1]);
+    close(alive[1]);
+    monitor->alive = alive[0];
     if (pid > 0)
         *ret_pid = pid;
     monitor->spawners++;
@@ -249,16 +256,23 @@ static bool hear(const struct monitor *monitor, pid_t spawner)
     return false;
 }
 
-/* True when it is time to end: stoked is gone, or a signal says so. False: the spawner is dead. */
+/* True when it is time to end: stoked is gone, or a signal says so. False: the spawner is dead. One that is dying has closed its
+ * descriptors, and may wait for what has to be thawed before we can reap it. */
 static bool watch(struct monitor *monitor, pid_t spawner)
 {
-    struct pollfd fds[2] = {{.fd = MONITOR_SOCKET_FD, .events = POLLIN}, {.fd = monitor->signals, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = MONITOR_SOCKET_FD, .events = POLLIN},
+                           {.fd = monitor->signals, .events = POLLIN},
+                           {.fd = monitor->alive, .events = POLLIN}};
     for (;;) {
         struct signalfd_siginfo info;
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, sizeof fds / sizeof fds[0], -1) < 0 && errno != EINTR)
             return true;
         if (fds[0].revents && hear(monitor, spawner))
             return true;
+        if (fds[2].revents) {
+            fds[2].fd = -1;
+            end_spawner(monitor, spawner);
+        }
         while (read(monitor->signals, &info, sizeof info) == sizeof info)
             if (info.ssi_signo != SIGCHLD)
                 return true;
@@ -299,7 +313,7 @@ static int serve(struct monitor *monitor, struct err *err)
 
 int monitor_run(const struct monitor_options *options)
 {
-    struct monitor monitor = {.options = options, .lock = -1, .uid_lock = -1, .signals = -1, .alive = {-1, -1}};
+    struct monitor monitor = {.options = options, .lock = -1, .uid_lock = -1, .signals = -1, .alive = -1};
     struct err err = {0};
     monitor.data_lock = fcntl(MONITOR_LOCK_FD, F_GETFD) < 0 ? -1 : MONITOR_LOCK_FD;
     int rc = rootless_enter(&monitor.spawner, &err); /* does not return where it had to start this program again */

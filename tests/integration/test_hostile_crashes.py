@@ -15,20 +15,13 @@ import time
 
 import pytest
 
-from attack import creation, health, honest_answers, make_honest, until
+from attack import creation, family, health, honest_answers, make_honest, until
 from daemon import SLOW, Leftovers, archive, descendants, processes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: kills privileged processes and mounts file systems")
 
 FUNCTIONS = "/2015-03-31/functions"
 CODE = "import time, os\ndef handler(event, context):\n    time.sleep(event.get('s', 0))\n    return event.get('n')\n"
-
-
-def family(stoke):
-    """(monitor, spawner)"""
-    table = processes()
-    monitor = next(p for p, (parent, name) in table.items() if parent == stoke.process.pid and name == "stoke-spawner")
-    return monitor, next(p for p, (parent, _) in table.items() if parent == monitor)
 
 
 def started_again(stoke, wait_s=30):

@@ -12,7 +12,7 @@ import re
 import socket
 import time
 
-from daemon import ROLE, SLOW
+from daemon import ROLE, SLOW, processes
 
 HONEST = "def handler(event, context):\n    return {'honest': event['n']}\n"
 
@@ -41,6 +41,13 @@ def unharmed(stoke):
 
 def health(stoke):
     return json.loads(stoke.request("GET", "/_stoke/health")[2])
+
+
+def family(stoke):
+    """(monitor, spawner)"""
+    table = processes()
+    monitor = next(p for p, (parent, name) in table.items() if parent == stoke.process.pid and name == "stoke-spawner")
+    return monitor, next(p for p, (parent, _) in table.items() if parent == monitor)
 
 
 def resident_mb(pid):

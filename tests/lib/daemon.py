@@ -76,7 +76,9 @@ def descendants(pid):
 
 
 class Daemon:
-    def __init__(self, build=None, config=None, data=None, port=None):
+    """hidden: a mount point of this host that the daemon is not to have."""
+
+    def __init__(self, build=None, config=None, data=None, port=None, hidden=None):
         self.build = pathlib.Path(build) if build else default_build()
         self.dir = tempfile.mkdtemp(prefix="stoke-test-")
         os.chmod(self.dir, 0o755)
@@ -89,6 +91,7 @@ class Daemon:
         self.log_path = pathlib.Path(self.dir) / "log"
         self.reports = sanitizer.Reports(self.dir + "/reports")
         self.process = None
+        self.prefix = ["unshare", "--mount", "sh", "-c", f'umount {hidden} && exec "$@"', "sh"] if hidden else []
 
     def __enter__(self):
         self.start()
@@ -104,8 +107,8 @@ class Daemon:
 
     def start(self, wait_s=30):
         with open(self.log_path, "a") as log:
-            self.process = subprocess.Popen([self.build / "stoked", "--listen", f"127.0.0.1:{self.port}", "--data", self.data,
-                                             "--config", str(self.config)], stdout=log, stderr=log,
+            self.process = subprocess.Popen([*self.prefix, self.build / "stoked", "--listen", f"127.0.0.1:{self.port}", "--data",
+                                             self.data, "--config", str(self.config)], stdout=log, stderr=log,
                                             env={**os.environ, **self.reports.environment()})
         end = time.monotonic() + wait_s * SLOW
         while time.monotonic() < end:
