@@ -58,8 +58,7 @@ int main(int argc, char **argv)
         if (!found || sscanf(found + 32, " %63[0-9a-fA-F-]", id) != 1)
             return 5;
         n = snprintf(head, sizeof head,
-                     "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n\r\n", id,
-                     api, len);
+                     "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n\r\n", id, api, len);
         if (write(fd, head, (size_t)n) != n || write(fd, body, len) != (ssize_t)len || whole_answer(fd, &body, &len) < 0)
             return 6;
     }

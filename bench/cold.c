@@ -22,10 +22,11 @@ static void expect(const struct wire *w, int status, const char *what)
 
 static void make_function(struct wire *w, const char *name, char **argv, const char *zip)
 {
-    CLEANUP(freep) char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"%s\",\"Handler\":\"%s\",\"MemorySize\":128,"
-                                           "\"Timeout\":3,\"Role\":\"arn:aws:iam::000000000000:role/bench\","
-                                           "\"Code\":{\"ZipFile\":\"%s\"}}",
-                                           name, argv[3], argv[4], zip);
+    CLEANUP(freep)
+    char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"%s\",\"Handler\":\"%s\",\"MemorySize\":128,"
+                            "\"Timeout\":3,\"Role\":\"arn:aws:iam::000000000000:role/bench\","
+                            "\"Code\":{\"ZipFile\":\"%s\"}}",
+                            name, argv[3], argv[4], zip);
     size_t len;
     CLEANUP(freep) char *create = wire_request("POST", "/2015-03-31/functions", body, &len);
     wire_call(w, create, len);

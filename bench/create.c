@@ -22,9 +22,9 @@
 
 #define ZIP_BYTES_MAX (32u << 20)
 #define BLOCK_BYTES 65536
-#define ROW_BYTES 8192    /* what a commit of one function appends to a log: two pages */
-#define SETTLE_US 100000  /* between samples: the function is Active, the disk has nothing of it left to do */
-#define DISCARDED 3       /* the first ones warm both sides */
+#define ROW_BYTES 8192   /* what a commit of one function appends to a log: two pages */
+#define SETTLE_US 100000 /* between samples: the function is Active, the disk has nothing of it left to do */
+#define DISCARDED 3      /* the first ones warm both sides */
 
 static void must(int ok, const char *what)
 {
@@ -126,9 +126,10 @@ static char *create_request(const char *name, const char *zip, size_t len, size_
     if (!text)
         bench_die("no memory");
     digest_base64_encode(zip, len, text);
-    CLEANUP(freep) char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"python3.11\",\"Handler\":\"app.handler\","
-                                           "\"Role\":\"arn:aws:iam::000000000000:role/bench\",\"Code\":{\"ZipFile\":\"%s\"}}",
-                                           name, text);
+    CLEANUP(freep)
+    char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"python3.11\",\"Handler\":\"app.handler\","
+                            "\"Role\":\"arn:aws:iam::000000000000:role/bench\",\"Code\":{\"ZipFile\":\"%s\"}}",
+                            name, text);
     return wire_request("POST", "/2015-03-31/functions", body, ret_len);
 }
 

@@ -19,10 +19,11 @@
 #define ROUNDS 200000
 #define BATCH 1000
 
-static const char config[] = "{\"Runtime\":\"python3.11\",\"Role\":\"arn:aws:iam::000000000000:role/r\",\"Handler\":\"app.handler\","
-                             "\"Description\":\"\",\"Timeout\":3,\"MemorySize\":128,\"PackageType\":\"Zip\",\"Architectures\":[\"x86_64\"],"
-                             "\"EphemeralStorage\":{\"Size\":512},\"TracingConfig\":{\"Mode\":\"PassThrough\"},\"Environment\":{\"Variables\":"
-                             "{\"STAGE\":\"bench\",\"TABLE\":\"a-table-with-a-name\"}},\"LoggingConfig\":{\"LogFormat\":\"Text\"}}";
+static const char config[] =
+    "{\"Runtime\":\"python3.11\",\"Role\":\"arn:aws:iam::000000000000:role/r\",\"Handler\":\"app.handler\","
+    "\"Description\":\"\",\"Timeout\":3,\"MemorySize\":128,\"PackageType\":\"Zip\",\"Architectures\":[\"x86_64\"],"
+    "\"EphemeralStorage\":{\"Size\":512},\"TracingConfig\":{\"Mode\":\"PassThrough\"},\"Environment\":{\"Variables\":"
+    "{\"STAGE\":\"bench\",\"TABLE\":\"a-table-with-a-name\"}},\"LoggingConfig\":{\"LogFormat\":\"Text\"}}";
 
 static void must(int rc, const struct err *err)
 {
@@ -39,8 +40,9 @@ static void run(struct db_stmt *stmt, struct err *err)
 static int fill(struct db_conn *conn, void *arg, struct err *err)
 {
     static const char function[] = "INSERT INTO function (id, account, region, name, created_ms, last_version) VALUES (?, ?, ?, ?, 1, ?)";
-    static const char version[] = "INSERT INTO function_version (function_id, version, config, code_sha256, code_size, revision_id, modified_ms) "
-                                  "VALUES (?, ?, ?, ?, 1000, '00000000-0000-0000-0000-000000000000', 1)";
+    static const char version[] =
+        "INSERT INTO function_version (function_id, version, config, code_sha256, code_size, revision_id, modified_ms) "
+        "VALUES (?, ?, ?, ?, 1000, '00000000-0000-0000-0000-000000000000', 1)";
     static const char alias[] = "INSERT INTO function_setting VALUES (?, 'alias', 'live', '{\"FunctionVersion\":\"7\"}')";
     struct db_stmt *stmt;
     (void)arg;
@@ -137,7 +139,8 @@ int bench_registry(void)
     if (!mkdtemp(dir))
         bench_die("no directory");
     must(loop_new(&loop, &err), &err);
-    must(runtimes_scan(&(struct runtimes_options){.search_path = "", .runtime_dir = dir, .extra_file = "/nonexistent"}, &runtimes, &err), &err);
+    must(runtimes_scan(&(struct runtimes_options){.search_path = "", .runtime_dir = dir, .extra_file = "/nonexistent"}, &runtimes, &err),
+         &err);
     CLEANUP(freep) char *path = str_format("%s/stoke.db", dir);
     make_database(loop, path);
     const struct registry_options options = {.db_path = path, .loop = loop, .runtimes = runtimes};

@@ -76,8 +76,8 @@ double samples_quantile(struct samples *s, double q)
 
 void samples_print(struct samples *s)
 {
-    printf("  %-44s min %9.1f  p50 %9.1f  p99 %9.1f us  (%zu samples)\n", s->name, samples_quantile(s, 0),
-           samples_quantile(s, 0.5), samples_quantile(s, 0.99), s->len);
+    printf("  %-44s min %9.1f  p50 %9.1f  p99 %9.1f us  (%zu samples)\n", s->name, samples_quantile(s, 0), samples_quantile(s, 0.5),
+           samples_quantile(s, 0.99), s->len);
 }
 
 void samples_ratio(const char *figure, struct samples *a, struct samples *b)

@@ -70,9 +70,10 @@ static char *next_archive(struct client *c)
 static void create(struct client *c, const char *name)
 {
     CLEANUP(freep) char *text = next_archive(c);
-    CLEANUP(freep) char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"python3.11\",\"Handler\":\"app.handler\","
-                                           "\"Role\":\"arn:aws:iam::000000000000:role/bench\",\"Code\":{\"ZipFile\":\"%s\"}}",
-                                           name, text);
+    CLEANUP(freep)
+    char *body = str_format("{\"FunctionName\":\"%s\",\"Runtime\":\"python3.11\",\"Handler\":\"app.handler\","
+                            "\"Role\":\"arn:aws:iam::000000000000:role/bench\",\"Code\":{\"ZipFile\":\"%s\"}}",
+                            name, text);
     call(c, "POST", "/2015-03-31/functions", body);
 }
 

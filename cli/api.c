@@ -53,7 +53,9 @@ int cli_fail_answer(const struct http_answer *answer)
             message = json_str(tree, "message");
     }
     return cli_fail(CLI_FAILED, "%s%s%s", code[0] ? code : "HTTP error", code[0] ? ": " : " ",
-                    message ? message : answer->body[0] ? answer->body : "(no text)");
+                    message           ? message
+                    : answer->body[0] ? answer->body
+                                      : "(no text)");
 }
 
 int cli_call(struct cli *cli, const char *method, const char *path, const cJSON *body, struct http_answer *ret_answer)
@@ -170,6 +172,6 @@ void cli_progress(void *label, size_t done, size_t total)
     if (filled == shown)
         return;
     shown = filled;
-    fprintf(stderr, "\r%s [%.*s%*s] %3zu%%%s", (const char *)label, filled, "################################",
-            WIDTH - filled, "", done * 100 / total, done == total ? "\n" : "");
+    fprintf(stderr, "\r%s [%.*s%*s] %3zu%%%s", (const char *)label, filled, "################################", WIDTH - filled, "",
+            done * 100 / total, done == total ? "\n" : "");
 }

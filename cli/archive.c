@@ -121,9 +121,8 @@ int archive_directory(const char *dir, char **ret_zip, size_t *ret_len, struct e
     struct archive *zip = archive_write_new();
     archive_write_set_format_zip(zip);
     archive_write_set_bytes_per_block(zip, 0);
-    int rc = archive_write_open(zip, &out, NULL, on_write, NULL) < 0
-                 ? err_set(err, ERR_IO, "starting a zip: %s", archive_error_string(zip))
-                 : add_tree(zip, tree, n, err);
+    int rc = archive_write_open(zip, &out, NULL, on_write, NULL) < 0 ? err_set(err, ERR_IO, "starting a zip: %s", archive_error_string(zip))
+                                                                     : add_tree(zip, tree, n, err);
     if (rc == 0 && archive_write_close(zip) < 0)
         rc = err_set(err, ERR_TOO_LARGE, "%s: %s", dir, archive_error_string(zip));
     archive_write_free(zip);

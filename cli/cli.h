@@ -26,8 +26,7 @@ cli_command_fn cli_deploy, cli_invoke, cli_list, cli_logs, cli_rm, cli_runtimes,
 cli_command_fn cli_publish, cli_versions, cli_alias, cli_concurrency, cli_layers;
 /* What --help prints of each; also printed by cli_usage(). */
 extern const char cli_deploy_usage[], cli_invoke_usage[], cli_list_usage[], cli_logs_usage[], cli_rm_usage[], cli_runtimes_usage[],
-    cli_doctor_usage[], cli_publish_usage[], cli_versions_usage[], cli_alias_usage[], cli_concurrency_usage[],
-    cli_layers_usage[];
+    cli_doctor_usage[], cli_publish_usage[], cli_versions_usage[], cli_alias_usage[], cli_concurrency_usage[], cli_layers_usage[];
 
 /* "stoke: message" on stderr; returns status. */
 int cli_fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);

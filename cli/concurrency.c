@@ -49,7 +49,9 @@ static void print_provisioned(const cJSON *config)
     const char *qualifier = arn ? strrchr(arn, ':') + 1 : "it";
     bool ready = status && str_eq(status, "READY"), failed = status && str_eq(status, "FAILED");
     printf("%-16s %lld provisioned, %s", qualifier, (long long)json_int(config, "RequestedProvisionedConcurrentExecutions", 0),
-           ready ? "ready" : failed ? "failed" : "on its way");
+           ready    ? "ready"
+           : failed ? "failed"
+                    : "on its way");
     if (!ready)
         printf(" (%lld allocated)", (long long)json_int(config, "AllocatedProvisionedConcurrentExecutions", 0));
     else

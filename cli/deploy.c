@@ -13,14 +13,13 @@
 #define WAIT_S 60
 #define WAIT_STEP_US 50000
 
-const char cli_deploy_usage[] =
-    "usage: stoke deploy NAME [PATH] [options]\n"
-    "  PATH                 a directory or a .zip; default: this directory\n"
-    "  --runtime ID         python3.13, nodejs22.x, provided.al2023 ...; guessed from the files\n"
-    "  --handler FILE.FUNC  guessed: lambda_function.lambda_handler, index.handler ...\n"
-    "  --memory MB  --timeout SECONDS  --tmp MB  --env NAME=VALUE (repeat)\n"
-    "  --layer NAME[:VERSION]  the newest VERSION if none is given; an ARN; repeat, none: without layers\n"
-    "  --architecture x86_64|arm64  --description TEXT  --role ARN\n";
+const char cli_deploy_usage[] = "usage: stoke deploy NAME [PATH] [options]\n"
+                                "  PATH                 a directory or a .zip; default: this directory\n"
+                                "  --runtime ID         python3.13, nodejs22.x, provided.al2023 ...; guessed from the files\n"
+                                "  --handler FILE.FUNC  guessed: lambda_function.lambda_handler, index.handler ...\n"
+                                "  --memory MB  --timeout SECONDS  --tmp MB  --env NAME=VALUE (repeat)\n"
+                                "  --layer NAME[:VERSION]  the newest VERSION if none is given; an ARN; repeat, none: without layers\n"
+                                "  --architecture x86_64|arm64  --description TEXT  --role ARN\n";
 
 struct plan {
     const char *name, *path, *runtime, *handler, *role, *description, *architecture;
@@ -55,24 +54,45 @@ static int parse_number(const char *option, int64_t *ret)
 static int parse(int argc, char **argv, struct plan *plan)
 {
     static const struct option options[] = {
-        {"runtime", required_argument, NULL, 'r'},     {"handler", required_argument, NULL, 'h'},
-        {"memory", required_argument, NULL, 'm'},      {"timeout", required_argument, NULL, 't'},
-        {"tmp", required_argument, NULL, 'T'},         {"env", required_argument, NULL, 'e'},
-        {"role", required_argument, NULL, 'R'},        {"description", required_argument, NULL, 'd'},
-        {"architecture", required_argument, NULL, 'a'}, {"layer", required_argument, NULL, 'l'},
+        {"runtime", required_argument, NULL, 'r'},
+        {"handler", required_argument, NULL, 'h'},
+        {"memory", required_argument, NULL, 'm'},
+        {"timeout", required_argument, NULL, 't'},
+        {"tmp", required_argument, NULL, 'T'},
+        {"env", required_argument, NULL, 'e'},
+        {"role", required_argument, NULL, 'R'},
+        {"description", required_argument, NULL, 'd'},
+        {"architecture", required_argument, NULL, 'a'},
+        {"layer", required_argument, NULL, 'l'},
         {0},
     };
     int c, rc = CLI_OK;
     while (rc == CLI_OK && (c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
-        case 'r': plan->runtime = optarg; break;
-        case 'h': plan->handler = optarg; break;
-        case 'R': plan->role = optarg; break;
-        case 'd': plan->description = optarg; break;
-        case 'a': plan->architecture = optarg; break;
-        case 'm': rc = parse_number("memory", &plan->memory); break;
-        case 't': rc = parse_number("timeout", &plan->timeout); break;
-        case 'T': rc = parse_number("tmp", &plan->tmp); break;
+        case 'r':
+            plan->runtime = optarg;
+            break;
+        case 'h':
+            plan->handler = optarg;
+            break;
+        case 'R':
+            plan->role = optarg;
+            break;
+        case 'd':
+            plan->description = optarg;
+            break;
+        case 'a':
+            plan->architecture = optarg;
+            break;
+        case 'm':
+            rc = parse_number("memory", &plan->memory);
+            break;
+        case 't':
+            rc = parse_number("timeout", &plan->timeout);
+            break;
+        case 'T':
+            rc = parse_number("tmp", &plan->tmp);
+            break;
         case 'l':
             if (plan->layer_count == LAYERS_MAX)
                 rc = cli_fail(CLI_USAGE, "--layer may be given at most %d times", LAYERS_MAX);
@@ -85,7 +105,8 @@ static int parse(int argc, char **argv, struct plan *plan)
             else
                 plan->env[plan->env_count++] = optarg;
             break;
-        default: rc = cli_usage(cli_deploy_usage);
+        default:
+            rc = cli_usage(cli_deploy_usage);
         }
     }
     if (rc == CLI_OK && (argc - optind < 1 || argc - optind > 2))
@@ -131,8 +152,7 @@ static int guess(struct plan *plan, const char *zip, size_t len)
         plan->handler = "bootstrap";
     if (plan->runtime && plan->handler)
         return CLI_OK;
-    return cli_fail(CLI_USAGE, "%s: no file tells the %s; give --runtime and --handler", plan->path,
-                    plan->runtime ? "handler" : "runtime");
+    return cli_fail(CLI_USAGE, "%s: no file tells the %s; give --runtime and --handler", plan->path, plan->runtime ? "handler" : "runtime");
 }
 
 static cJSON *configuration(const struct plan *plan)
@@ -225,9 +245,9 @@ static int report(struct cli *cli, const struct plan *plan, bool is_new)
     if (cli->json)
         cli_print_json(tree);
     else
-        printf("%s %s: %s, %s, %lld MB, %lld s, code %lld bytes\n", is_new ? "created" : "updated", plan->name,
-               json_str(tree, "Runtime"), json_str(tree, "Handler"), (long long)json_int(tree, "MemorySize", 0),
-               (long long)json_int(tree, "Timeout", 0), (long long)json_int(tree, "CodeSize", 0));
+        printf("%s %s: %s, %s, %lld MB, %lld s, code %lld bytes\n", is_new ? "created" : "updated", plan->name, json_str(tree, "Runtime"),
+               json_str(tree, "Handler"), (long long)json_int(tree, "MemorySize", 0), (long long)json_int(tree, "Timeout", 0),
+               (long long)json_int(tree, "CodeSize", 0));
     CLEANUP(freep) char *note = cli->json || !str_eq(json_str(tree, "State"), "Active") ? NULL : cli_note_of(cli, plan->name);
     if (note)
         printf("note: %s\n", note);

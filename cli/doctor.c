@@ -26,8 +26,7 @@ static int from_daemon(struct cli *cli, const cJSON *health)
     }
     const cJSON *host = json_get(health, "host"), *item, *missing = json_get(host, "missing");
     printf("stoked %s at %s\n", json_str(health, "version") ? json_str(health, "version") : "?", cli->endpoint);
-    cJSON_ArrayForEach(item, host)
-    {
+    cJSON_ArrayForEach(item, host) {
         if (cJSON_IsBool(item)) {
             line(cJSON_IsTrue(item) ? "ok" : "no", item->string);
         } else if (cJSON_IsString(item) || cJSON_IsNumber(item)) {
@@ -37,8 +36,7 @@ static int from_daemon(struct cli *cli, const cJSON *health)
         }
     }
     int count = 0;
-    cJSON_ArrayForEach(item, missing)
-    {
+    cJSON_ArrayForEach(item, missing) {
         line("missing", cJSON_GetStringValue(item));
         count++;
     }
@@ -129,9 +127,9 @@ int cli_doctor(struct cli *cli, int argc, char **argv)
         return from_outside(cli);
     }
     CLEANUP(json_freep) cJSON *health = NULL;
-    int rc = answer.status >= 300                                                      ? cli_fail_answer(&answer)
+    int rc = answer.status >= 300                                          ? cli_fail_answer(&answer)
              : json_parse(answer.body, answer.body_len, &health, &err) < 0 ? cli_fail_err(&err)
-                                                                                       : from_daemon(cli, health);
+                                                                           : from_daemon(cli, health);
     http_answer_free(&answer);
     return rc;
 }

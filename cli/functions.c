@@ -67,14 +67,12 @@ static void show_table(const cJSON *list, const cJSON *here)
 {
     int width = 8;
     const cJSON *f, *at = here->child;
-    cJSON_ArrayForEach(f, list)
-    {
+    cJSON_ArrayForEach(f, list) {
         int n = (int)strlen(json_str(f, "FunctionName"));
         width = n > width ? n : width;
     }
     printf("%-*s  %-16s %-9s %9s %8s  %s\n", width, "FUNCTION", "RUNTIME", "STATE", "MEMORY", "TIMEOUT", "CHANGED");
-    cJSON_ArrayForEach(f, list)
-    {
+    cJSON_ArrayForEach(f, list) {
         const char *name = json_str(f, "FunctionName"), *runtime = json_str(f, "Runtime"), *changed = json_str(f, "LastModified");
         const cJSON *entry = here_of(&at, name);
         printf("%-*s  %-16s ", width, name, runtime ? runtime : "-");

@@ -14,13 +14,12 @@
 #define PAYLOAD_BYTES_MAX (8u << 20) /* above the service's limit, so that its own message is what people see */
 #define INVOKE_TIMEOUT_S 960         /* longer than the longest function */
 
-const char cli_invoke_usage[] =
-    "usage: stoke invoke NAME [PAYLOAD] [options]\n"
-    "  PAYLOAD            JSON; @FILE reads a file, - standard input; default: {}\n"
-    "  --qualifier Q      a version or an alias\n"
-    "  --client-context JSON\n"
-    "  --log              show the log of this invocation on stderr\n"
-    "  --dry-run          check only\n";
+const char cli_invoke_usage[] = "usage: stoke invoke NAME [PAYLOAD] [options]\n"
+                                "  PAYLOAD            JSON; @FILE reads a file, - standard input; default: {}\n"
+                                "  --qualifier Q      a version or an alias\n"
+                                "  --client-context JSON\n"
+                                "  --log              show the log of this invocation on stderr\n"
+                                "  --dry-run          check only\n";
 
 static int read_stdin(char **ret_data, size_t *ret_len, struct err *err)
 {
@@ -106,8 +105,10 @@ static int show(struct cli *cli, const struct http_answer *answer, bool log)
 int cli_invoke(struct cli *cli, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"qualifier", required_argument, NULL, 'q'}, {"client-context", required_argument, NULL, 'c'},
-        {"log", no_argument, NULL, 'l'},             {"dry-run", no_argument, NULL, 'd'},
+        {"qualifier", required_argument, NULL, 'q'},
+        {"client-context", required_argument, NULL, 'c'},
+        {"log", no_argument, NULL, 'l'},
+        {"dry-run", no_argument, NULL, 'd'},
         {0},
     };
     const char *qualifier = NULL, *context = NULL;
@@ -115,11 +116,20 @@ int cli_invoke(struct cli *cli, int argc, char **argv)
     int c;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
-        case 'q': qualifier = optarg; break;
-        case 'c': context = optarg; break;
-        case 'l': log = true; break;
-        case 'd': dry = true; break;
-        default: return cli_usage(cli_invoke_usage);
+        case 'q':
+            qualifier = optarg;
+            break;
+        case 'c':
+            context = optarg;
+            break;
+        case 'l':
+            log = true;
+            break;
+        case 'd':
+            dry = true;
+            break;
+        default:
+            return cli_usage(cli_invoke_usage);
         }
     }
     if (argc - optind < 1 || argc - optind > 2)

@@ -55,7 +55,8 @@ int cli_layer_arn(struct cli *cli, const char *layer, char **ret_arn)
     int rc = cli_get(cli, "GET", path, NULL, &tree);
     if (rc != CLI_OK)
         return rc;
-    const char *arn = json_str(version ? tree : cJSON_GetArrayItem(json_get(tree, "LayerVersions"), 0), "LayerVersionArn"); /* newest first */
+    const char *arn =
+        json_str(version ? tree : cJSON_GetArrayItem(json_get(tree, "LayerVersions"), 0), "LayerVersionArn"); /* newest first */
     if (!arn)
         return cli_fail(CLI_FAILED, "there is no layer %s; `stoke layers` lists them", name);
     *ret_arn = str_format("%s", arn);
@@ -96,14 +97,12 @@ static void print_layers(const cJSON *tree)
         puts("no layers yet; `stoke layers publish NAME DIRECTORY` makes one");
         return;
     }
-    cJSON_ArrayForEach(layer, list)
-    {
+    cJSON_ArrayForEach(layer, list) {
         int n = (int)strlen(json_str(layer, "LayerName"));
         width = n > width ? n : width;
     }
     printf("%-*s  %7s  %-19s  %s\n", width, "LAYER", "VERSION", "CREATED", "FOR");
-    cJSON_ArrayForEach(layer, list)
-    {
+    cJSON_ArrayForEach(layer, list) {
         printf("%-*s  ", width, json_str(layer, "LayerName"));
         print_row(json_get(layer, "LatestMatchingVersion"));
     }
@@ -120,8 +119,8 @@ static void print_versions(const cJSON *tree)
 static void print_version(const cJSON *version)
 {
     const char *license = json_str(version, "LicenseInfo");
-    printf("%s\n  created  %.19s\n  size     %lld bytes\n  for      ", json_str(version, "LayerVersionArn"), json_str(version, "CreatedDate"),
-           (long long)json_int(json_get(version, "Content"), "CodeSize", 0));
+    printf("%s\n  created  %.19s\n  size     %lld bytes\n  for      ", json_str(version, "LayerVersionArn"),
+           json_str(version, "CreatedDate"), (long long)json_int(json_get(version, "Content"), "CodeSize", 0));
     print_words(json_get(version, "CompatibleRuntimes"), "any runtime");
     fputs(", ", stdout);
     print_words(json_get(version, "CompatibleArchitectures"), "any architecture");
@@ -135,7 +134,8 @@ static void print_version(const cJSON *version)
 
 static void print_published(const cJSON *version)
 {
-    printf("published %s, %lld bytes\n", json_str(version, "LayerVersionArn"), (long long)json_int(json_get(version, "Content"), "CodeSize", 0));
+    printf("published %s, %lld bytes\n", json_str(version, "LayerVersionArn"),
+           (long long)json_int(json_get(version, "Content"), "CodeSize", 0));
 }
 
 /* ---- what is done ---- */
@@ -148,8 +148,11 @@ static void add_word(cJSON *body, const char *member, const char *word)
 
 static int publish(struct cli *cli, int argc, char **argv)
 {
-    static const struct option options[] = {{"runtime", required_argument, NULL, 'r'},     {"architecture", required_argument, NULL, 'a'},
-                                            {"description", required_argument, NULL, 'd'}, {"license", required_argument, NULL, 'l'}, {0}};
+    static const struct option options[] = {{"runtime", required_argument, NULL, 'r'},
+                                            {"architecture", required_argument, NULL, 'a'},
+                                            {"description", required_argument, NULL, 'd'},
+                                            {"license", required_argument, NULL, 'l'},
+                                            {0}};
     CLEANUP(json_freep) cJSON *body = cJSON_CreateObject();
     CLEANUP(json_freep) cJSON *version = NULL;
     int c;

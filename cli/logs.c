@@ -15,8 +15,7 @@ const char cli_logs_usage[] = "usage: stoke logs NAME [-f] [--limit LINES]\n"
 static void show(struct cli *cli, const cJSON *events)
 {
     const cJSON *event;
-    cJSON_ArrayForEach(event, events)
-    {
+    cJSON_ArrayForEach(event, events) {
         if (cli->json) {
             CLEANUP(freep) char *text = json_print(event);
             puts(text);
@@ -39,17 +38,18 @@ static int one_page(struct cli *cli, const char *name, int64_t limit, bool follo
 {
     CLEANUP(freep) char *function = http_escape(name);
     CLEANUP(freep) char *after = http_escape(*cursor ? *cursor : "");
-    CLEANUP(freep) char *path = str_format("/_stoke/logs?function=%s&limit=%lld%s%s%s", function, (long long)limit,
-                                           *cursor ? "&after=" : "", after, follow && *cursor ? "&wait=20" : "");
+    CLEANUP(freep)
+    char *path = str_format("/_stoke/logs?function=%s&limit=%lld%s%s%s", function, (long long)limit, *cursor ? "&after=" : "", after,
+                            follow && *cursor ? "&wait=20" : "");
     struct http_call call = {.method = "GET", .path = path, .timeout_s = POLL_TIMEOUT_S};
     struct http_answer answer;
     struct err err;
     if (http_client_call(cli->client, &call, &answer, &err) < 0)
         return cli_fail_err(&err);
     CLEANUP(json_freep) cJSON *page = NULL;
-    int rc = answer.status >= 300                                                    ? cli_fail_answer(&answer)
+    int rc = answer.status >= 300                                        ? cli_fail_answer(&answer)
              : json_parse(answer.body, answer.body_len, &page, &err) < 0 ? cli_fail_err(&err)
-                                                                                     : CLI_OK;
+                                                                         : CLI_OK;
     http_answer_free(&answer);
     if (rc == CLI_OK) {
         show(cli, json_get(page, "events"));
@@ -62,9 +62,7 @@ static int one_page(struct cli *cli, const char *name, int64_t limit, bool follo
 
 int cli_logs(struct cli *cli, int argc, char **argv)
 {
-    static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
-                                            {"limit", required_argument, NULL, 'n'},
-                                            {0}};
+    static const struct option options[] = {{"follow", no_argument, NULL, 'f'}, {"limit", required_argument, NULL, 'n'}, {0}};
     bool follow = false;
     int64_t limit = 1000;
     int c;

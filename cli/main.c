@@ -58,7 +58,8 @@ static int completion(void)
           "    case \"$cur\" in\n"
           "    -*) COMPREPLY=($(compgen -W \"$(stoke \"$command\" --help 2>&1 | grep -oE -- '--[a-z-]+')\" -- \"$cur\")) ;;\n"
           "    *) case \"$command\" in\n"
-          "       invoke|logs|publish|versions|alias|concurrency|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- \"$cur\")) ;;\n"
+          "       invoke|logs|publish|versions|alias|concurrency|rm) COMPREPLY=($(compgen -W \"$(stoke list --names 2>/dev/null)\" -- "
+          "\"$cur\")) ;;\n"
           "       *) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
           "       esac ;;\n"
           "    esac\n"
@@ -123,9 +124,12 @@ int main(int argc, char **argv)
 {
     hoist(argc, argv);
     static const struct option options[] = {
-        {"endpoint", required_argument, NULL, 'e'}, {"region", required_argument, NULL, 'r'},
-        {"account", required_argument, NULL, 'a'},  {"output", required_argument, NULL, 'o'},
-        {"version", no_argument, NULL, 'V'},        {"help", no_argument, NULL, 'h'},
+        {"endpoint", required_argument, NULL, 'e'},
+        {"region", required_argument, NULL, 'r'},
+        {"account", required_argument, NULL, 'a'},
+        {"output", required_argument, NULL, 'o'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     struct cli cli = {.endpoint = env_or("STOKE_ENDPOINT", env_or("AWS_ENDPOINT_URL", ENDPOINT_DEFAULT)),

@@ -40,12 +40,10 @@ int cli_runtimes(struct cli *cli, int argc, char **argv)
     }
     const cJSON *item, *list = json_get(tree, "Runtimes");
     printf("%-10s %-10s %-40s %s\n", "LANGUAGE", "VERSION", "INTERPRETER", "FROM");
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach(item, list) {
         const char *language = json_str(item, "Language"), *version = json_str(item, "Version");
         const char *path = json_str(item, "Path"), *source = json_str(item, "Source");
-        printf("%-10s %-10s %-40s %s\n", language ? language : "", version ? version : "", path ? path : "",
-               source ? source : "");
+        printf("%-10s %-10s %-40s %s\n", language ? language : "", version ? version : "", path ? path : "", source ? source : "");
     }
     puts("provided.al2023 and provided.al2 run the archive's own bootstrap.");
     return CLI_OK;

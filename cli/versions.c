@@ -43,8 +43,7 @@ static void print_versions(const cJSON *tree)
 {
     const cJSON *v;
     printf("%-8s  %-19s  %-12s  %s\n", "VERSION", "CHANGED", "CODE", "DESCRIPTION");
-    cJSON_ArrayForEach(v, json_get(tree, "Versions"))
-    {
+    cJSON_ArrayForEach(v, json_get(tree, "Versions")) {
         const char *description = json_str(v, "Description");
         printf("%-8s  %.19s  %.12s  ", json_str(v, "Version"), json_str(v, "LastModified"), json_str(v, "CodeSha256"));
         cli_print_safe(description ? description : "", description ? strlen(description) : 0);
@@ -150,8 +149,11 @@ static int delete_alias(struct cli *cli, const char *function, const char *name)
 
 int cli_alias(struct cli *cli, int argc, char **argv)
 {
-    static const struct option options[] = {{"version", required_argument, NULL, 'v'},     {"shift", required_argument, NULL, 's'},
-                                            {"description", required_argument, NULL, 'd'}, {"delete", no_argument, NULL, 'x'}, {0}};
+    static const struct option options[] = {{"version", required_argument, NULL, 'v'},
+                                            {"shift", required_argument, NULL, 's'},
+                                            {"description", required_argument, NULL, 'd'},
+                                            {"delete", no_argument, NULL, 'x'},
+                                            {0}};
     CLEANUP(json_freep) cJSON *body = cJSON_CreateObject();
     CLEANUP(json_freep) cJSON *tree = NULL;
     bool gone = false;

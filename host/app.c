@@ -21,7 +21,7 @@
 
 #define PREPARE_FUNCTIONS_MAX 64
 #define ENDPOINT_CONNECTIONS_MAX 128 /* of one sandbox to the front door inside it */
-#define STOP_EXTRA_US 6000000 /* what pool_drain() may take past its deadline, and a second */
+#define STOP_EXTRA_US 6000000        /* what pool_drain() may take past its deadline, and a second */
 
 /* ---- the spawner's events ---- */
 
@@ -84,8 +84,7 @@ static void on_gone(void *arg)
     app->state = APP_STOPPED;
 }
 
-const struct spawn_events app_spawn_events = {
-    .message = on_message, .lost = on_lost, .up = on_up, .gone = on_gone};
+const struct spawn_events app_spawn_events = {.message = on_message, .lost = on_lost, .up = on_up, .gone = on_gone};
 
 /* ---- stopping ---- */
 
@@ -120,8 +119,8 @@ void app_on_signal(void *arg, uint32_t events)
     (void)events;
     while (read(app->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (app->state == APP_RUNNING) {
-            log_info("stop", "signal=%s grace_s=%lld running=%u", strsignal((int)info.ssi_signo),
-                     (long long)app->config->shutdown_grace_s, invoke_running(app->invoke));
+            log_info("stop", "signal=%s grace_s=%lld running=%u", strsignal((int)info.ssi_signo), (long long)app->config->shutdown_grace_s,
+                     invoke_running(app->invoke));
             stop(app, app->config->shutdown_grace_s * 1000000);
         } else {
             log_warn("stop", "signal=%s effect=\"ending at once\"", strsignal((int)info.ssi_signo));
@@ -176,8 +175,7 @@ void app_on_reached(void *arg, const struct function_version *version)
 cJSON *app_on_health(void *arg)
 {
     struct app *app = arg;
-    const struct health_sources sources = {
-        .registry = app->registry, .runtimes = app->runtimes, .pool = app->pool, .invoke = app->invoke};
+    const struct health_sources sources = {.registry = app->registry, .runtimes = app->runtimes, .pool = app->pool, .invoke = app->invoke};
     return health_json(&app->health, &sources);
 }
 

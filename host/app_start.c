@@ -226,11 +226,11 @@ static int make_pool(struct app *app, struct err *err)
     registry_on_retired(app->registry, pool_on_retired, app->pool);
     registry_on_active(app->registry, app_on_active, app);
     r = invoke_new(&(struct invoke_options){.loop = app->loop,
-                                               .concurrency = registry_concurrency,
-                                               .concurrency_arg = app->registry,
-                                               .pool = app->pool,
-                                               .account_concurrency = (unsigned)config->concurrency_account},
-                      &app->invoke, err);
+                                            .concurrency = registry_concurrency,
+                                            .concurrency_arg = app->registry,
+                                            .pool = app->pool,
+                                            .account_concurrency = (unsigned)config->concurrency_account},
+                   &app->invoke, err);
     if (r == 0)
         r = provision_new(&(struct provision_options){.loop = app->loop, .pool = app->pool, .reached = app_on_reached, .arg = app},
                           &app->provision, err);

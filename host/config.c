@@ -39,8 +39,8 @@ static int set_text(const struct reader *reader, const struct config_setting *se
     return 0;
 }
 
-static int set_choice(const struct reader *reader, const struct config_setting *setting, const char *value,
-                      const char *where, struct err *err)
+static int set_choice(const struct reader *reader, const struct config_setting *setting, const char *value, const char *where,
+                      struct err *err)
 {
     size_t len = strlen(value);
     int64_t index = 0;
@@ -55,8 +55,8 @@ static int set_choice(const struct reader *reader, const struct config_setting *
     return err_set(err, ERR_INVALID, "%s: %s is one of %s, not '%s'", where, setting->name, setting->choices, value);
 }
 
-static int set_bool(const struct reader *reader, const struct config_setting *setting, const char *value,
-                    const char *where, struct err *err)
+static int set_bool(const struct reader *reader, const struct config_setting *setting, const char *value, const char *where,
+                    struct err *err)
 {
     bool yes = str_eq(value, "yes") || str_eq(value, "true");
     if (!yes && !str_eq(value, "no") && !str_eq(value, "false"))
@@ -65,8 +65,8 @@ static int set_bool(const struct reader *reader, const struct config_setting *se
     return 0;
 }
 
-static int set_value(const struct reader *reader, const struct config_setting *setting, const char *value,
-                     const char *where, struct err *err)
+static int set_value(const struct reader *reader, const struct config_setting *setting, const char *value, const char *where,
+                     struct err *err)
 {
     switch (setting->type) {
     case CONFIG_TEXT:
@@ -86,8 +86,7 @@ static int set_value(const struct reader *reader, const struct config_setting *s
     return err_set(err, ERR_INTERNAL, "%s has no type", setting->name);
 }
 
-static int apply(struct reader *reader, const char *name, const char *value, enum source source, const char *where,
-                 struct err *err)
+static int apply(struct reader *reader, const char *name, const char *value, enum source source, const char *where, struct err *err)
 {
     for (size_t i = 0; i < config_table_count; i++) {
         if (!str_eq(config_table[i].name, name))
@@ -150,8 +149,7 @@ static int read_arguments(struct reader *reader, int argc, char **argv, enum con
             return 0;
         }
         const char *option = argv[i];
-        bool known = str_eq(option, "--listen") || str_eq(option, "--data") || str_eq(option, "--config") ||
-                     str_eq(option, "--set");
+        bool known = str_eq(option, "--listen") || str_eq(option, "--data") || str_eq(option, "--config") || str_eq(option, "--set");
         if (!known)
             return err_set(err, ERR_INVALID, "unknown option '%s' (stoked --help lists them)", option);
         if (++i == argc)
@@ -223,8 +221,7 @@ static int check(struct config *config, struct err *err)
                        "to open the API to everyone who reaches it",
                        config->listen_host);
     if (config->network == CONFIG_NETWORK_PUBLIC)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "network = public is not available yet: functions reach only themselves and Stoke's API");
+        return err_set(err, ERR_UNSUPPORTED, "network = public is not available yet: functions reach only themselves and Stoke's API");
     return 0;
 }
 

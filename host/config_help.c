@@ -37,8 +37,7 @@ static void print_values(FILE *out, const struct config_setting *s)
             fputs(*p == '|' ? ", " : (char[]){*p, '\0'}, out);
         break;
     case CONFIG_INT:
-        fprintf(out, "%" PRId64 " to %" PRId64 "%s%s", s->min, s->max, s->unit != NULL ? " " : "",
-                s->unit != NULL ? s->unit : "");
+        fprintf(out, "%" PRId64 " to %" PRId64 "%s%s", s->min, s->max, s->unit != NULL ? " " : "", s->unit != NULL ? s->unit : "");
         break;
     }
 }
@@ -83,7 +82,7 @@ void config_print_page(FILE *out)
         const struct config_setting *s = &config_table[i];
         fprintf(out, "| `%s` | ", s->name);
         print_values(out, s);
-        fprintf(out, " | %s%s%s | %s |\n", *s->default_value != '\0' ? "`" : "", s->default_value,
-                *s->default_value != '\0' ? "`" : "", s->help);
+        fprintf(out, " | %s%s%s | %s |\n", *s->default_value != '\0' ? "`" : "", s->default_value, *s->default_value != '\0' ? "`" : "",
+                s->help);
     }
 }

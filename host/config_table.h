@@ -10,12 +10,12 @@ enum config_type { CONFIG_TEXT, CONFIG_INT, CONFIG_BOOL, CONFIG_CHOICE, CONFIG_L
 struct config_setting {
     const char *name;
     enum config_type type;
-    size_t offset;      /* of the field in struct config: char *, int64_t or bool */
-    const char *unit;   /* or NULL */
-    int64_t min, max;   /* CONFIG_INT */
+    size_t offset;       /* of the field in struct config: char *, int64_t or bool */
+    const char *unit;    /* or NULL */
+    int64_t min, max;    /* CONFIG_INT */
     const char *choices; /* CONFIG_CHOICE: "a|b", the index is the value */
     const char *default_value;
-    const char *help;   /* one or two sentences */
+    const char *help; /* one or two sentences */
 };
 
 extern const struct config_setting config_table[];

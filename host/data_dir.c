@@ -84,8 +84,8 @@ static int take(const char *path, int dirfd, const struct identity *identity, st
     if (fstat(dirfd, &st) < 0)
         return err_errno(err, "%s", path);
     if (st.st_uid != identity->uid && !(identity->from_root && st.st_uid == 0))
-        return err_set(err, ERR_DENIED, "the data directory %s belongs to uid %u and stoked is to run as uid %u", path,
-                       st.st_uid, identity->uid);
+        return err_set(err, ERR_DENIED, "the data directory %s belongs to uid %u and stoked is to run as uid %u", path, st.st_uid,
+                       identity->uid);
     if (!is_empty_or_ours(dirfd))
         return err_set(err, ERR_DENIED, "the directory %s has files in it that are not Stoke's: name another --data", path);
     if (identity->from_root && fchown(dirfd, identity->uid, identity->gid) < 0)

@@ -8,4 +8,5 @@
 #include "host/pool/pool.h"
 
 /* A pool_extensions_fn; store is a struct store. By name; directories are none. The list is there even when it is empty. */
-int extensions_find(void *store, const struct function_version *version, struct pool_extensions *ret_extensions, struct err *err) WARN_UNUSED;
+int extensions_find(void *store, const struct function_version *version, struct pool_extensions *ret_extensions,
+                    struct err *err) WARN_UNUSED;

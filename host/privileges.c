@@ -45,8 +45,8 @@ int identity_find(const char *user, struct identity *ret_identity, struct err *e
     } else if (getpwnam(USER_DEFAULT) != NULL) {
         r = find_named(USER_DEFAULT, &identity, err);
     } else if (getpwuid(UID_DEFAULT) != NULL) {
-        r = err_set(err, ERR_INVALID, "uid %d, which stoked would become, belongs to %s; set user in the configuration",
-                    UID_DEFAULT, getpwuid(UID_DEFAULT)->pw_name);
+        r = err_set(err, ERR_INVALID, "uid %d, which stoked would become, belongs to %s; set user in the configuration", UID_DEFAULT,
+                    getpwuid(UID_DEFAULT)->pw_name);
     } else {
         identity.uid = UID_DEFAULT;
         identity.gid = UID_DEFAULT;

@@ -20,8 +20,8 @@
 #include "lib/base/strutil.h"
 #include "sandbox/spawn_client.h"
 
-#define PAUSE_US 500000   /* between two archives: nobody waits for this */
-#define ANSWER_US 5000000 /* the spawner may have died in between */
+#define PAUSE_US 500000    /* between two archives: nobody waits for this */
+#define ANSWER_US 5000000  /* the spawner may have died in between */
 #define WAITING_MAX 100000 /* beyond it, the next start sweeps */
 
 enum reclaim_state {

@@ -31,5 +31,4 @@ int archive_tree_plan(struct zip_directory *dir, struct archive_tree **ret_tree,
 void archive_tree_free(struct archive_tree *tree);
 
 /* Whether link may point to target: relative, and inside the tree at every step. */
-int archive_tree_check_link(const struct archive_tree *tree, const struct zip_entry *link, const char *target,
-                            struct err *err) WARN_UNUSED;
+int archive_tree_check_link(const struct archive_tree *tree, const struct zip_entry *link, const char *target, struct err *err) WARN_UNUSED;

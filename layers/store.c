@@ -192,7 +192,8 @@ int store_remove(struct store *store, const char *sha256_hex, struct err *err)
     return rc;
 }
 
-static int sweep_dir(struct store *store, int dirfd, int (*keep)(struct store *store, void *arg, const char *name), void *arg, struct err *err)
+static int sweep_dir(struct store *store, int dirfd, int (*keep)(struct store *store, void *arg, const char *name), void *arg,
+                     struct err *err)
 {
     int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);

@@ -76,9 +76,10 @@ static int write_content(struct archive *zip, int fd, const struct zip_entry *en
             return err_wrap(err, "unpacking");
     }
     if (n < 0 || bytes != entry->unpacked)
-        return broken(entry, n == ARCHIVE_FATAL || n == ARCHIVE_FAILED ? "is broken: it cannot be unpacked"
-                             : n < 0                                   ? "is broken: its checksum or its size is wrong"
-                                                                       : "unpacks to less than the archive's directory says",
+        return broken(entry,
+                      n == ARCHIVE_FATAL || n == ARCHIVE_FAILED ? "is broken: it cannot be unpacked"
+                      : n < 0                                   ? "is broken: its checksum or its size is wrong"
+                                                                : "unpacks to less than the archive's directory says",
                       err);
     return 0;
 }
@@ -174,7 +175,8 @@ int unpack(int dirfd, const struct zip_directory *dir, const struct archive_tree
     int rc = 0;
     if (!zip || !u.links)
         rc = err_set(err, ERR_NO_MEMORY, "no memory to unpack");
-    else if (archive_read_support_format_zip_seekable(zip) != ARCHIVE_OK || archive_read_open_memory(zip, dir->zip, dir->zip_len) != ARCHIVE_OK)
+    else if (archive_read_support_format_zip_seekable(zip) != ARCHIVE_OK ||
+             archive_read_open_memory(zip, dir->zip, dir->zip_len) != ARCHIVE_OK)
         rc = err_set(err, ERR_INVALID, "the archive cannot be read: %.200s", archive_error_string(zip));
     for (size_t i = 0; rc == 0 && i < tree->dir_count; i++)
         rc = make_dir(dirfd, tree->dirs[i], err);

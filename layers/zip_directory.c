@@ -138,8 +138,7 @@ static int find_directory(struct zip *zip, struct err *err)
 /* Puts the zip64 field's values where the 32 bits were not enough. False if they are missing. */
 static bool widen(const unsigned char *extra, size_t len, struct sizes *sizes, bool has_offset)
 {
-    bool unpacked = sizes->unpacked == UINT32_MAX, packed = sizes->packed == UINT32_MAX,
-         offset = has_offset && sizes->offset == UINT32_MAX;
+    bool unpacked = sizes->unpacked == UINT32_MAX, packed = sizes->packed == UINT32_MAX, offset = has_offset && sizes->offset == UINT32_MAX;
     if (!unpacked && !packed && !offset)
         return true;
     while (len >= 4) {
@@ -148,8 +147,7 @@ static bool widen(const unsigned char *extra, size_t len, struct sizes *sizes, b
             return false;
         if (u16(extra) == EXTRA_ZIP64) {
             const unsigned char *p = extra + 4, *end = p + n;
-            uint64_t *const wanted[] = {unpacked ? &sizes->unpacked : NULL, packed ? &sizes->packed : NULL,
-                                        offset ? &sizes->offset : NULL};
+            uint64_t *const wanted[] = {unpacked ? &sizes->unpacked : NULL, packed ? &sizes->packed : NULL, offset ? &sizes->offset : NULL};
             for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
                 if (!wanted[i])
                     continue;
@@ -218,8 +216,7 @@ static int check_local(const struct zip *zip, const unsigned char *central, stru
         return refuse(entry, err, "lies outside of the archive");
     const unsigned char *local = zip->data + entry->offset;
     size_t room = (size_t)(zip->directory - entry->offset) - LOCAL_BYTES, name_len = u16(local + 26), extra_len = u16(local + 28);
-    if (u32(local) != SIG_LOCAL || name_len > room || extra_len > room - name_len ||
-        entry->packed > room - name_len - extra_len)
+    if (u32(local) != SIG_LOCAL || name_len > room || extra_len > room - name_len || entry->packed > room - name_len - extra_len)
         return refuse(entry, err, "lies outside of the archive");
     struct sizes sizes = {.unpacked = u32(local + 22), .packed = u32(local + 18)};
     if (!widen(local + LOCAL_BYTES + name_len, extra_len, &sizes, false))
@@ -309,8 +306,7 @@ int zip_directory_read(const void *data, size_t len, size_t entries_max, struct 
     if (rc < 0)
         return rc;
     if (zip.entries > entries_max)
-        return err_set(err, ERR_TOO_LARGE, "the archive has %llu entries, more than %zu", (unsigned long long)zip.entries,
-                       entries_max);
+        return err_set(err, ERR_TOO_LARGE, "the archive has %llu entries, more than %zu", (unsigned long long)zip.entries, entries_max);
     struct zip_directory *dir = calloc(1, sizeof *dir);
     if (dir)
         dir->entries = calloc((size_t)zip.entries, sizeof *dir->entries);

@@ -56,8 +56,7 @@ bool channel_fields(const struct channel_frame *frame, const char **ret_fields, 
 static bool on_booted(struct session *session, const struct channel_frame *frame)
 {
     struct channel_io *channel = &session->channel;
-    if (channel->phase != CHANNEL_SILENT || session->runtime.state != RUNTIME_STARTED || frame->body_len ||
-        !channel_fields(frame, NULL, 0))
+    if (channel->phase != CHANNEL_SILENT || session->runtime.state != RUNTIME_STARTED || frame->body_len || !channel_fields(frame, NULL, 0))
         return session_break(session, "BOOTED in the wrong place");
     channel->phase = CHANNEL_HAS_BOOTED;
     return session_tell_booted(session);
@@ -87,8 +86,8 @@ static bool on_exec_failed(struct session *session, const struct channel_frame *
 {
     const char *fields[3];
     int64_t code;
-    if (session->runtime.state != RUNTIME_STARTED || !channel_fields(frame, fields, 3) ||
-        !str_to_i64(fields[0], 0, 4095, &code) || !runtime_step(&session->runtime, RUNTIME_FAIL_INIT))
+    if (session->runtime.state != RUNTIME_STARTED || !channel_fields(frame, fields, 3) || !str_to_i64(fields[0], 0, 4095, &code) ||
+        !runtime_step(&session->runtime, RUNTIME_FAIL_INIT))
         return session_break(session, "EXEC_FAILED in the wrong place");
     char path[320], machine[64]; /* they end in lines of the platform's: no line breaks */
     error_report_print(fields[1], strlen(fields[1]), path, sizeof path);
@@ -280,7 +279,7 @@ static int begin_frame(struct sender *out, enum channel_type type, size_t meta_l
 
 static int refuse(int rc, const char *what, struct err *err)
 {
-    return err_set(err, (enum err_kind)-rc, "%s %s", what, rc == -ERR_TOO_LARGE ? "is too large for its frame" : "found no memory");
+    return err_set(err, (enum err_kind) - rc, "%s %s", what, rc == -ERR_TOO_LARGE ? "is too large for its frame" : "found no memory");
 }
 
 int channel_io_put(struct session *session, enum channel_type type, const struct buf *meta, struct err *err)
@@ -299,8 +298,7 @@ int channel_io_put(struct session *session, enum channel_type type, const struct
 
 static int write_meta(struct buf *meta, const struct session *session, const struct session_event *event)
 {
-    const char *const fields[] = {event->function_arn, event->trace_id, event->client_context, event->cognito,
-                                  event->tenant_id};
+    const char *const fields[] = {event->function_arn, event->trace_id, event->client_context, event->cognito, event->tenant_id};
     int rc = buf_printf(meta, "%s%c%lld%c", session->delivery.request_id, 0, (long long)event->deadline_epoch_ms, 0);
     for (size_t i = 0; i < ARRAY_LEN(fields) && rc == 0; i++) {
         rc = fields[i] ? delivery_put_line(meta, fields[i]) : 0;

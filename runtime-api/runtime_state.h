@@ -29,15 +29,15 @@ enum runtime_state {
 };
 
 enum runtime_input { /* named for the state that it asks for */
-    RUNTIME_NEXT,
-    RUNTIME_DELIVER,
-    RUNTIME_BEGIN_RESPONSE,
-    RUNTIME_BEGIN_ERROR,
-    RUNTIME_SENT,
-    RUNTIME_FAIL_INIT,
-    RUNTIME_FAIL_EXTENSION, /* before the first event: an extension cannot work, and init has failed with it */
-    RUNTIME_BREAK,
-    RUNTIME_INPUT_COUNT
+                     RUNTIME_NEXT,
+                     RUNTIME_DELIVER,
+                     RUNTIME_BEGIN_RESPONSE,
+                     RUNTIME_BEGIN_ERROR,
+                     RUNTIME_SENT,
+                     RUNTIME_FAIL_INIT,
+                     RUNTIME_FAIL_EXTENSION, /* before the first event: an extension cannot work, and init has failed with it */
+                     RUNTIME_BREAK,
+                     RUNTIME_INPUT_COUNT
 };
 
 struct runtime {

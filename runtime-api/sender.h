@@ -13,7 +13,7 @@
 #include "lib/base/buf.h"
 
 struct sender {
-    struct buf own;   /* bytes before own_done are written */
+    struct buf own; /* bytes before own_done are written */
     size_t own_done;
     const char *lent; /* borrowed, after own */
     size_t lent_len;

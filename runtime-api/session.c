@@ -179,8 +179,8 @@ bool session_wants_shutdown(const struct session *session)
 size_t session_shutdown(struct session *session, const char *reason, int64_t deadline_epoch_ms)
 {
     size_t count = 0;
-    snprintf(session->shutdown, sizeof session->shutdown,
-             "{\"eventType\":\"SHUTDOWN\",\"deadlineMs\":%lld,\"shutdownReason\":\"%.32s\"}", (long long)deadline_epoch_ms, reason);
+    snprintf(session->shutdown, sizeof session->shutdown, "{\"eventType\":\"SHUTDOWN\",\"deadlineMs\":%lld,\"shutdownReason\":\"%.32s\"}",
+             (long long)deadline_epoch_ms, reason);
     for (size_t i = 0; i < session->extension_count; i++)
         count += session->extensions[i].wants_shutdown;
     session_enter(session);

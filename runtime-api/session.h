@@ -64,8 +64,8 @@ struct session_exec_failure {
 
 /* All but log are called from the loop, never from inside a session_ call. The session may be freed in any of them. */
 struct session_events {
-    void (*booted)(void *arg);  /* our runtimes: waiting for GO, no user code yet */
-    void (*ready)(void *arg);   /* init is done: the runtime and every extension wait for an event */
+    void (*booted)(void *arg); /* our runtimes: waiting for GO, no user code yet */
+    void (*ready)(void *arg);  /* init is done: the runtime and every extension wait for an event */
     void (*init_error)(void *arg, const struct session_error *error);
     void (*exec_failed)(void *arg, const struct session_exec_failure *failure);
     void (*response)(void *arg, const char *content_type, const char *body, size_t len);

@@ -39,7 +39,8 @@ static int put_environment(struct buf *meta, const char *const *env, size_t coun
 
 static int refuse(int rc, struct err *err)
 {
-    return err_set(err, (enum err_kind)-rc, "the environment %s", rc == -ERR_TOO_LARGE ? "is too large for its frame" : "found no memory");
+    return err_set(err, (enum err_kind) - rc, "the environment %s",
+                   rc == -ERR_TOO_LARGE ? "is too large for its frame" : "found no memory");
 }
 
 static int start_extension(struct session *session, const struct extension *extension, const char *const *env, size_t count,

@@ -41,14 +41,14 @@ void session_leave(struct session *session)
 /* ---- tells ---- */
 
 /* Brackets a callback, whose caller wants to know whether the session is still its own. */
-#define TELL(session, call)                                                                                  \
-    ({                                                                                                       \
-        unsigned generation_ = (session)->generation;                                                        \
-        session_enter(session);                                                                              \
-        call;                                                                                                \
-        bool same_ = (session)->generation == generation_;                                                   \
-        (session)->depth--; /* the caller's own bracket is still open and reaps */                          \
-        same_;                                                                                               \
+#define TELL(session, call)                                                                                                                \
+    ({                                                                                                                                     \
+        unsigned generation_ = (session)->generation;                                                                                      \
+        session_enter(session);                                                                                                            \
+        call;                                                                                                                              \
+        bool same_ = (session)->generation == generation_;                                                                                 \
+        (session)->depth--; /* the caller's own bracket is still open and reaps */                                                         \
+        same_;                                                                                                                             \
     })
 
 bool session_tell_booted(struct session *session)
@@ -244,7 +244,7 @@ int delivery_fill(struct session *session, const struct session_event *event, st
     if (rc == 0)
         rc = extensions_write_event(session, event);
     if (rc < 0)
-        return err_set(err, (enum err_kind)-rc, "an event with %s", rc == -ERR_TOO_LARGE ? "too long headers" : "no memory for it");
+        return err_set(err, (enum err_kind) - rc, "an event with %s", rc == -ERR_TOO_LARGE ? "too long headers" : "no memory for it");
     d->payload = event->payload_len ? event->payload : "";
     d->payload_len = event->payload_len;
     return 0;

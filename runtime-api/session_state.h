@@ -18,27 +18,27 @@
 #include "runtime-api/sender.h"
 #include "runtime-api/session.h"
 
-#define LIMIT_PAYLOAD_BYTES 6291556           /* of a result, as on Lambda */
-#define LIMIT_CONNS 64                        /* of one sandbox to its Runtime API */
+#define LIMIT_PAYLOAD_BYTES 6291556 /* of a result, as on Lambda */
+#define LIMIT_CONNS 64              /* of one sandbox to its Runtime API */
 #define LIMIT_ACCEPTS_PER_ROUND 8
-#define LIMIT_HEADER_BYTES (1024 * 1024)      /* one value */
+#define LIMIT_HEADER_BYTES (1024 * 1024) /* one value */
 #define LIMIT_HEAD_BYTES (LIMIT_HEADER_BYTES + 16 * 1024)
 #define LIMIT_HEADERS 128
-#define LIMIT_BUFFERED_BYTES (16 * 1024 * 1024) /* of all connections together */
-#define LIMIT_IDLE_BUFFERED_BYTES (1024 * 1024) /* the same while the sandbox may be frozen */
+#define LIMIT_BUFFERED_BYTES (16 * 1024 * 1024)   /* of all connections together */
+#define LIMIT_IDLE_BUFFERED_BYTES (1024 * 1024)   /* the same while the sandbox may be frozen */
 #define LIMIT_REQUEST_BYTES (256LL * 1024 * 1024) /* read for one request, what is thrown away included */
-#define LIMIT_REQUEST_US (30 * 1000000LL)     /* for a request to come in, or an answer to be taken, while the sandbox runs */
-#define LIMIT_READ_BYTES (256 * 1024)         /* at once */
+#define LIMIT_REQUEST_US (30 * 1000000LL)         /* for a request to come in, or an answer to be taken, while the sandbox runs */
+#define LIMIT_READ_BYTES (256 * 1024)             /* at once */
 #define LIMIT_LOG_READ_BYTES (64 * 1024)
-#define LIMIT_LOG_DRAIN_BYTES (1024 * 1024)   /* as large as a pipe can be made */
+#define LIMIT_LOG_DRAIN_BYTES (1024 * 1024) /* as large as a pipe can be made */
 #define LIMIT_EXTENSIONS 10
 #define LIMIT_EXTENSION_NAME_BYTES 128
 #define LIMIT_REGISTER_BYTES (64 * 1024)
 #define LIMIT_CAUSE_BYTES (64 * 1024)
-#define LIMIT_TYPE_BYTES 256                  /* error and content types, the NUL included */
+#define LIMIT_TYPE_BYTES 256 /* error and content types, the NUL included */
 #define LIMIT_REQUEST_ID_BYTES 64
 #define LIMIT_EVENT_HEAD_BYTES (256 * 1024)
-#define RETRY_ACCEPT_US 100000                /* after descriptors ran out */
+#define RETRY_ACCEPT_US 100000 /* after descriptors ran out */
 
 struct http_conn;
 TAILQ_HEAD(http_conn_list, http_conn);
@@ -114,8 +114,8 @@ struct session {
     char *function_name, *function_version, *handler, *account;
     struct extension extensions[LIMIT_EXTENSIONS];
     size_t extension_count;
-    char shutdown[160];       /* the SHUTDOWN event, empty before */
-    struct buf start;         /* of START, while expected extensions have not registered (start_held) */
+    char shutdown[160]; /* the SHUTDOWN event, empty before */
+    struct buf start;   /* of START, while expected extensions have not registered (start_held) */
 };
 
 void session_enter(struct session *session);

@@ -40,9 +40,9 @@ struct monitor {
     struct spawner_options spawner;
     char *own_dir, *tmp_dir, *zygote_path, *missing;
     int lock, uid_lock, signals;
-    int data_lock; /* stoked's, as it was given to us, or -1 */
+    int data_lock;     /* stoked's, as it was given to us, or -1 */
     uint32_t spawners; /* how many we have started */
-    int alive; /* our end of a socket pair with the spawner: the end of either closes it */
+    int alive;         /* our end of a socket pair with the spawner: the end of either closes it */
 };
 
 static void say_failed(const struct err *err)
@@ -260,9 +260,8 @@ static bool hear(const struct monitor *monitor, pid_t spawner)
  * descriptors, and may wait for what has to be thawed before we can reap it. */
 static bool watch(struct monitor *monitor, pid_t spawner)
 {
-    struct pollfd fds[] = {{.fd = MONITOR_SOCKET_FD, .events = POLLIN},
-                           {.fd = monitor->signals, .events = POLLIN},
-                           {.fd = monitor->alive, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = MONITOR_SOCKET_FD, .events = POLLIN}, {.fd = monitor->signals, .events = POLLIN}, {.fd = monitor->alive, .events = POLLIN}};
     for (;;) {
         struct signalfd_siginfo info;
         if (poll(fds, sizeof fds / sizeof fds[0], -1) < 0 && errno != EINTR)

@@ -17,7 +17,7 @@
 #include "sandbox/spawner/spawner.h"
 
 #define MARK "STOKE_ROOTLESS" /* in the environment of the program's second start: "range" or "single" */
-#define RANGE_MIN 65536 /* ids: what the spawner numbers zygotes and rooms with */
+#define RANGE_MIN 65536       /* ids: what the spawner numbers zygotes and rooms with */
 #define ID_FILE_BYTES_MAX (1 << 20)
 #define ARGS_MAX 16
 

@@ -89,8 +89,7 @@ static int bring_up_loopback(struct init *init)
 static int listen_on(int port)
 {
     const int on = 1;
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (sock >= 0 && setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
         bind(sock, (struct sockaddr *)&addr, sizeof addr) == 0 && listen(sock, BACKLOG) == 0)
@@ -124,8 +123,8 @@ static int attach_tmp(struct init *init)
 /* What of /proc tells about, or acts on, the host. Which of them exist depends on the kernel. */
 static int mask_proc(struct init *init)
 {
-    static const char *const files[] = {"/proc/kcore",   "/proc/keys",       "/proc/kallsyms",      "/proc/kmsg",
-                                        "/proc/config.gz", "/proc/timer_list", "/proc/sysrq-trigger", "/proc/sched_debug",
+    static const char *const files[] = {"/proc/kcore",       "/proc/keys",          "/proc/kallsyms",      "/proc/kmsg",
+                                        "/proc/config.gz",   "/proc/timer_list",    "/proc/sysrq-trigger", "/proc/sched_debug",
                                         "/proc/timer_stats", "/proc/latency_stats", "/proc/key-users"};
     static const char *const directories[] = {"/proc/acpi", "/proc/scsi", "/proc/pressure"};
     static const char *const read_only[] = {"/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq"};
@@ -176,10 +175,17 @@ static const struct {
     int (*run)(struct init *init);
 } steps[] = {
     {"cgroups", join_groups},
-    {"init ids", take_identity},         {"init namespaces", make_namespaces}, {"init loopback", bring_up_loopback},
-    {"init listeners", open_listeners},  {"init hostname", set_hostname},      {"init proc", attach_proc},
-    {"init tmp", attach_tmp},            {"init numbers", number_processes},   {"init masks", mask_proc},
-    {"init capabilities", give_up_everything}, {"init filter", install_filter},
+    {"init ids", take_identity},
+    {"init namespaces", make_namespaces},
+    {"init loopback", bring_up_loopback},
+    {"init listeners", open_listeners},
+    {"init hostname", set_hostname},
+    {"init proc", attach_proc},
+    {"init tmp", attach_tmp},
+    {"init numbers", number_processes},
+    {"init masks", mask_proc},
+    {"init capabilities", give_up_everything},
+    {"init filter", install_filter},
 };
 
 /* ---- around them */
@@ -189,8 +195,7 @@ static void report(const struct init *init, uint32_t said, int code)
     struct zygote_report report = {.said = said, .code = code};
     struct err err;
     strncpy(report.stage, init->stage, sizeof report.stage - 1);
-    if (fd_send(ZYGOTE_SOCKET_FD, &report, sizeof report, init->listeners, said == ZYGOTE_READY ? SANDBOX_LISTENERS : 0,
-                &err) < 0)
+    if (fd_send(ZYGOTE_SOCKET_FD, &report, sizeof report, init->listeners, said == ZYGOTE_READY ? SANDBOX_LISTENERS : 0, &err) < 0)
         _exit(1);
 }
 

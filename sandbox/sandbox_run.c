@@ -214,7 +214,7 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
         const char *name;
         int (*run)(struct room *room, struct err *err);
     } stages[] = {
-        {"uids", take_uids}, {"cgroup", make_group}, {"clone", clone_init},
+        {"uids", take_uids}, {"cgroup", make_group},    {"clone", clone_init},
         {"maps", map_ids},   {"oom score", spare_init}, {"mounts", send_order},
     };
     for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
@@ -232,8 +232,8 @@ int sandbox_run_furnish(struct room *room, const char **ret_stage, struct err *e
 /* pid 1 gave up everything but its life; from outside it has to look like that before anybody enters. */
 int sandbox_run_attest_init(struct room *room, struct err *err)
 {
-    const struct attest_want want = {.pid = room->init.pid, .uid = room->uid, .filters = room->spawner->filters + 1,
-                                     .any_groups = room->spawner->options->single_id};
+    const struct attest_want want = {
+        .pid = room->init.pid, .uid = room->uid, .filters = room->spawner->filters + 1, .any_groups = room->spawner->options->single_id};
     char path[64];
     struct stat st;
     for (size_t i = 0; i < ZYGOTE_NAMESPACES; i++) {
@@ -299,8 +299,7 @@ static size_t open_namespaces(const struct room *room, int *fds)
 
 static int give_order(struct room *room, int zygote_sock, int control, struct err *err)
 {
-    struct zygote_order order = {.room_id = room->id, .single_id = room->spawner->options->single_id,
-                                  .awaited = room->awaited};
+    struct zygote_order order = {.room_id = room->id, .single_id = room->spawner->options->single_id, .awaited = room->awaited};
     int fds[FD_PASS_MAX];
     size_t spaces = open_namespaces(room, fds);
     int rc = spaces == ZYGOTE_NAMESPACES ? 0 : err_errno(err, "opening a room's namespaces");

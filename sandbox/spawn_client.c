@@ -148,8 +148,8 @@ static int start_monitor(const struct spawn_options *options, int own_sock, pid_
         return err_errno(err, "duplicating the monitor's descriptors");
     char base[16];
     snprintf(base, sizeof base, "%u", options->uid_base);
-    const char *argv[] = {"stoke-spawner", "monitor",   "--data", options->data_dir, "--cgroup", options->cgroup_name,
-                          "--uid-base",    base,        NULL};
+    const char *argv[] = {"stoke-spawner", "monitor", "--data", options->data_dir, "--cgroup", options->cgroup_name,
+                          "--uid-base",    base,      NULL};
     static const char *const kept[] = {"PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "XDG_RUNTIME_DIR"};
     char *env[ARRAY_LEN(kept) + 1] = {NULL};
     size_t n = 0;
@@ -178,8 +178,8 @@ static int start_monitor(const struct spawn_options *options, int own_sock, pid_
     return code ? err_errno(err, "starting %s", options->spawner_path) : 0;
 }
 
-int spawn_client_start(struct loop *loop, const struct spawn_options *options, const struct spawn_events *events,
-                       void *arg, struct spawn_client **ret_client, struct err *err)
+int spawn_client_start(struct loop *loop, const struct spawn_options *options, const struct spawn_events *events, void *arg,
+                       struct spawn_client **ret_client, struct err *err)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

@@ -34,8 +34,8 @@ struct spawn_events {
 };
 
 /* Forks and execs the monitor. Copies options. */
-int spawn_client_start(struct loop *loop, const struct spawn_options *options, const struct spawn_events *events,
-                       void *arg, struct spawn_client **ret_client, struct err *err) WARN_UNUSED;
+int spawn_client_start(struct loop *loop, const struct spawn_options *options, const struct spawn_events *events, void *arg,
+                       struct spawn_client **ret_client, struct err *err) WARN_UNUSED;
 /* Queues a message. ERR_UNAVAILABLE while there is no spawner, ERR_LIMIT when the queue is full. */
 int spawn_client_send(struct spawn_client *client, const struct spawn_msg *msg, struct err *err) WARN_UNUSED;
 /* Asks the monitor to end everything, waits up to 5 s for it, frees. */

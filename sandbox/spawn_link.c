@@ -117,8 +117,8 @@ static void on_event(void *arg, uint32_t events)
         flush(link);
 }
 
-int spawn_link_new(struct loop *loop, int sock, const struct spawn_link_events *events, void *arg,
-                   struct spawn_link **ret_link, struct err *err)
+int spawn_link_new(struct loop *loop, int sock, const struct spawn_link_events *events, void *arg, struct spawn_link **ret_link,
+                   struct err *err)
 {
     const int bytes = SOCKET_BYTES;
     struct spawn_link *link = calloc(1, sizeof *link);

@@ -23,9 +23,8 @@ struct spawn_link_events {
 };
 
 /* Takes sock on success. */
-int spawn_link_new(struct loop *loop, int sock, const struct spawn_link_events *events, void *arg,
-                   struct spawn_link **ret_link, struct err *err) WARN_UNUSED;
+int spawn_link_new(struct loop *loop, int sock, const struct spawn_link_events *events, void *arg, struct spawn_link **ret_link,
+                   struct err *err) WARN_UNUSED;
 /* Takes the descriptors (at most FD_PASS_MAX) in any case. ERR_LIMIT when the queue is full. */
-int spawn_link_send(struct spawn_link *link, const struct spawn_msg *msg, const int *fds, size_t nfds,
-                    struct err *err) WARN_UNUSED;
+int spawn_link_send(struct spawn_link *link, const struct spawn_msg *msg, const int *fds, size_t nfds, struct err *err) WARN_UNUSED;
 void spawn_link_free(struct spawn_link *link);

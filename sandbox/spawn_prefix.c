@@ -14,7 +14,7 @@ static bool is_at_or_below(const char *path, const char *top)
 
 bool spawn_may_show(const char *prefix)
 {
-    static const char *const own[] = {"/usr", "/etc", "/proc", "/dev",  "/tmp", "/var",   "/sys",
+    static const char *const own[] = {"/usr", "/etc", "/proc", "/dev", "/tmp",   "/var",  "/sys",
                                       "/run", "/bin", "/sbin", "/lib", "/lib64", "/boot", "/lost+found"};
     static const char *const whole[] = {"/root", "/home", "/opt", "/srv", "/mnt", "/media"};
     for (size_t i = 0; i < ARRAY_LEN(own); i++)

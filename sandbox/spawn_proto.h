@@ -71,31 +71,31 @@ enum spawn_ready_fd {
 };
 
 struct spawn_zygote {
-    uint32_t kind;                      /* enum spawn_zygote_kind */
-    char account[13];                   /* zygotes are not shared between accounts */
-    char interpreter[SPAWN_PATH_MAX];   /* absolute path of python3.N or node; empty for native */
-    char prefix[SPAWN_PATH_MAX];        /* directory to show besides /usr when the interpreter lives elsewhere, or empty */
-    char var_runtime[SPAWN_PATH_MAX];   /* host directory shown read-only at /var/runtime, or empty */
+    uint32_t kind;                    /* enum spawn_zygote_kind */
+    char account[13];                 /* zygotes are not shared between accounts */
+    char interpreter[SPAWN_PATH_MAX]; /* absolute path of python3.N or node; empty for native */
+    char prefix[SPAWN_PATH_MAX];      /* directory to show besides /usr when the interpreter lives elsewhere, or empty */
+    char var_runtime[SPAWN_PATH_MAX]; /* host directory shown read-only at /var/runtime, or empty */
 };
 
 struct spawn_assign {
-    uint64_t version_key;   /* identity of the function version: one set of read-only overlays each */
-    uint32_t memory_mb;     /* 128 to 10240: memory.max, no swap */
-    uint32_t cpu_milli;     /* CPU bandwidth in thousandths of one CPU */
-    uint32_t cpu_count;     /* CPUs it may run on (affinity) and shall see */
-    uint32_t tmp_mb;        /* 512 to 10240 */
-    uint32_t pids_max;      /* tasks */
+    uint64_t version_key; /* identity of the function version: one set of read-only overlays each */
+    uint32_t memory_mb;   /* 128 to 10240: memory.max, no swap */
+    uint32_t cpu_milli;   /* CPU bandwidth in thousandths of one CPU */
+    uint32_t cpu_count;   /* CPUs it may run on (affinity) and shall see */
+    uint32_t tmp_mb;      /* 512 to 10240 */
+    uint32_t pids_max;    /* tasks */
     uint32_t layer_count;
-    char code[SPAWN_DIGEST_BYTES]; /* DATA/trees/<code> at /var/task */
+    char code[SPAWN_DIGEST_BYTES];                    /* DATA/trees/<code> at /var/task */
     char layer[SPAWN_LAYERS_MAX][SPAWN_DIGEST_BYTES]; /* merged at /opt, later ones on top */
 };
 
 struct spawn_stats {
-    uint64_t memory_bytes;  /* now: usage without file cache */
-    uint64_t peak_bytes;    /* the larger of the runtime's VmHWM and the sampled memory_bytes, over the room's life; the
-                               limit after an OOM */
-    uint64_t cpu_us;        /* used so far */
-    uint32_t oom_kills;     /* by the kernel, in this room, so far */
+    uint64_t memory_bytes; /* now: usage without file cache */
+    uint64_t peak_bytes;   /* the larger of the runtime's VmHWM and the sampled memory_bytes, over the room's life; the
+                              limit after an OOM */
+    uint64_t cpu_us;       /* used so far */
+    uint32_t oom_kills;    /* by the kernel, in this room, so far */
     uint32_t tasks;
     uint64_t net_bytes, net_packets; /* sent and received on its loopback, where BPF counts them; else 0 */
 };
@@ -139,7 +139,7 @@ struct spawn_msg {
             int64_t go_us; /* monotonic clock when GO was sent: user code's init began; 0: not known */
         } assigned;        /* ROOM_ASSIGNED */
         struct {
-            int32_t pid; /* of the runtime process as the host sees it (in the outermost namespace we can name) */
+            int32_t pid;        /* of the runtime process as the host sees it (in the outermost namespace we can name) */
             uint32_t booted_us; /* from ROOM_MAKE to sealed */
         } ready;
     };

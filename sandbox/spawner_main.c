@@ -13,8 +13,9 @@
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: stoke-spawner monitor --data DIR --cgroup NAME [--uid-base N]\n"
-                    "It is started by stoked, which talks to it over descriptor %d.\n",
+    fprintf(stderr,
+            "usage: stoke-spawner monitor --data DIR --cgroup NAME [--uid-base N]\n"
+            "It is started by stoked, which talks to it over descriptor %d.\n",
             MONITOR_SOCKET_FD);
     return 2;
 }

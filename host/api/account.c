@@ -37,8 +37,8 @@ char *call_caller_arn(const struct api_call *call)
     if (call->caller == NULL)
         return str_format("arn:aws:iam::%s:root", call->aws.account);
     const char *slash = strrchr(call->caller->role, '/');
-    return str_format("arn:aws:sts::%s:assumed-role/%s/%s", call->aws.account,
-                      slash != NULL ? slash + 1 : call->caller->role, call->caller->name);
+    return str_format("arn:aws:sts::%s:assumed-role/%s/%s", call->aws.account, slash != NULL ? slash + 1 : call->caller->role,
+                      call->caller->name);
 }
 
 void get_caller_identity(struct api_call *call)

@@ -129,8 +129,7 @@ bool call_function_name(struct api_call *call, struct function_name *ret_name)
     struct err err;
     const char *identifier = json_str(call->aws.input, "FunctionName");
     const char *qualifier = json_str(call->aws.input, "Qualifier");
-    if (function_name_parse(identifier != NULL ? identifier : "", qualifier, call->aws.account, call->aws.region, ret_name,
-                            &err) < 0) {
+    if (function_name_parse(identifier != NULL ? identifier : "", qualifier, call->aws.account, call->aws.region, ret_name, &err) < 0) {
         call_fail_name(call, identifier != NULL ? identifier : "", qualifier, &err);
         return false;
     }

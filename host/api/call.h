@@ -17,8 +17,8 @@ struct upload;
 struct api {
     struct api_options options;
     unsigned working;
-    uint64_t upload_bytes;    /* of archives on their way to the store, waiting ones included */
-    unsigned uploads;         /* handed to the job threads */
+    uint64_t upload_bytes; /* of archives on their way to the store, waiting ones included */
+    unsigned uploads;      /* handed to the job threads */
     bool uploads_held, adding_runtime;
     STAILQ_HEAD(, upload) held;
     unsigned char secret[32]; /* signs the addresses of archives; new at each start */
@@ -26,14 +26,14 @@ struct api {
 
 struct api_call {
     struct api *api;
-    struct http_req *http;                  /* NULL once the client has left */
-    struct function_version *caller;        /* counted; NULL: the public API */
-    struct aws_request request;             /* dead when http is NULL */
+    struct http_req *http;           /* NULL once the client has left */
+    struct function_version *caller; /* counted; NULL: the public API */
+    struct aws_request request;      /* dead when http is NULL */
     struct aws_call aws;
-    char *trace_id;                         /* what an invocation's answer says in X-Amzn-Trace-Id; owned, or NULL */
-    void (*left)(void *arg);                /* set by a handler that wants to know that the client left */
+    char *trace_id;          /* what an invocation's answer says in X-Amzn-Trace-Id; owned, or NULL */
+    void (*left)(void *arg); /* set by a handler that wants to know that the client left */
     void *left_arg;
-    void (*again)(struct api_call *call);   /* its handler, while the call waits for another's write */
+    void (*again)(struct api_call *call); /* its handler, while the call waits for another's write */
 };
 
 typedef void api_handler_fn(struct api_call *call);

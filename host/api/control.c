@@ -24,7 +24,7 @@
 #define LOG_WAIT_S_MAX 60
 #define LOG_GATHER_US 20000 /* what comes within this time of a first record goes into the same answer */
 #define FUNCTIONS_PAGE 200  /* at once: the loop does nothing else meanwhile */
-#define TEXT_MAX 520 /* a log group has at most 512 characters */
+#define TEXT_MAX 520        /* a log group has at most 512 characters */
 
 static int hex_value(char c)
 {
@@ -67,8 +67,8 @@ struct log_page {
     char key[LOG_GROUP_KEY_BYTES]; /* of the log group */
     bool whole;                    /* the group's; else the function's part of it */
     bool shared;                   /* a group that is not the function's standard one */
-    int64_t after_us;  /* the cursor: this time, */
-    int64_t after_seen; /* of which so many records were given out already */
+    int64_t after_us;              /* the cursor: this time, */
+    int64_t after_seen;            /* of which so many records were given out already */
     int64_t limit, skip;
     cJSON *events;
     struct logs_follower *follower;
@@ -221,8 +221,7 @@ static bool log_page_parse_name(struct log_page *page, struct http_slice query, 
 }
 
 /* The parameters into page; false with what is wrong. */
-static bool log_page_parse(struct log_page *page, struct http_slice query, const struct aws_call *who, int64_t *ret_wait_s,
-                           struct err *err)
+static bool log_page_parse(struct log_page *page, struct http_slice query, const struct aws_call *who, int64_t *ret_wait_s, struct err *err)
 {
     char text[TEXT_MAX];
     if (!log_page_parse_name(page, query, who, err))
@@ -241,8 +240,7 @@ static bool log_page_parse(struct log_page *page, struct http_slice query, const
         char *dot = strchr(text, '.');
         if (dot != NULL)
             *dot = '\0';
-        if (dot == NULL || !str_to_i64(text, 0, INT64_MAX, &page->after_us) ||
-            !str_to_i64(dot + 1, 0, INT64_MAX, &page->after_seen)) {
+        if (dot == NULL || !str_to_i64(text, 0, INT64_MAX, &page->after_us) || !str_to_i64(dot + 1, 0, INT64_MAX, &page->after_seen)) {
             err_set(err, ERR_INVALID, "after is no cursor that Stoke gave out");
             return false;
         }
@@ -347,7 +345,7 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
 void runtime_list_reply(struct api *api, struct http_req *req)
 {
     static const char *const languages[] = {
-        [RUNTIME_NONE] = "none", [RUNTIME_PYTHON] = "python", [RUNTIME_NODE] = "nodejs",
+        [RUNTIME_NONE] = "none",         [RUNTIME_PYTHON] = "python", [RUNTIME_NODE] = "nodejs",
         [RUNTIME_PROVIDED] = "provided", [RUNTIME_OTHER] = "other",
     };
     const struct runtimes *runtimes = *api->options.runtimes;
@@ -390,6 +388,5 @@ void control_on_request(struct api *api, struct http_req *req, const struct aws_
     else if (slice_starts(path, "/_stoke/code/") && get)
         code_download(api, req);
     else
-        front_door_fail(req, 404, "NotFoundException", "Stoke has no route %.*s %.*s", (int)method.n, method.p, (int)path.n,
-                        path.p);
+        front_door_fail(req, 404, "NotFoundException", "Stoke has no route %.*s %.*s", (int)method.n, method.p, (int)path.n, path.p);
 }

@@ -57,9 +57,8 @@ void call_fail_err(struct api_call *call, const struct err *err)
 {
     const char *code = code_of(err->kind);
     if (errors_status(code) == 500)
-        log_error("api.failed", "operation=%s request_id=%s kind=%s error=\"%s\"",
-                  call->aws.op_name != NULL ? call->aws.op_name : "-", call->aws.request_id, err_kind_name(err->kind),
-                  err->msg);
+        log_error("api.failed", "operation=%s request_id=%s kind=%s error=\"%s\"", call->aws.op_name != NULL ? call->aws.op_name : "-",
+                  call->aws.request_id, err_kind_name(err->kind), err->msg);
     call_fail(call, code, "%s", err->msg);
 }
 

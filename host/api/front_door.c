@@ -55,12 +55,9 @@ void front_door_reply_json(struct http_req *req, int status, cJSON *body)
     static const struct http_header headers[] = {{"content-type", "application/json"}};
     char *text = json_print(body);
     cJSON_Delete(body);
-    front_door_send(req, &(struct http_reply){.status = status,
-                                              .headers = headers,
-                                              .header_count = 1,
-                                              .body = text,
-                                              .body_len = strlen(text),
-                                              .body_free = free});
+    front_door_send(
+        req, &(struct http_reply){
+                 .status = status, .headers = headers, .header_count = 1, .body = text, .body_len = strlen(text), .body_free = free});
 }
 
 static char *error_body(const char *fmt, va_list ap)
@@ -79,12 +76,8 @@ static char *error_body(const char *fmt, va_list ap)
 
 static struct http_reply error_reply(int status, const struct http_header headers[2], char *body)
 {
-    return (struct http_reply){.status = status,
-                               .headers = headers,
-                               .header_count = 2,
-                               .body = body,
-                               .body_len = strlen(body),
-                               .body_free = free};
+    return (struct http_reply){
+        .status = status, .headers = headers, .header_count = 2, .body = body, .body_len = strlen(body), .body_free = free};
 }
 
 void front_door_fail(struct http_req *req, int status, const char *code, const char *fmt, ...)
@@ -102,11 +95,12 @@ const struct http_reply *api_refusal(int status)
 {
     static const struct http_header large_headers[] = {{"content-type", "application/json"},
                                                        {"x-amzn-errortype", "RequestEntityTooLargeException"}},
-                                    bad_headers[] = {{"content-type", "application/json"},
-                                                     {"x-amzn-errortype", "BadRequestException"}};
+                                    bad_headers[] = {{"content-type", "application/json"}, {"x-amzn-errortype", "BadRequestException"}};
     static const char large_body[] = "{\"Type\":\"User\",\"Message\":\"Request must be smaller than 69905067 bytes\"}",
                       bad_body[] = "{\"Type\":\"User\",\"Message\":\"This is no well-formed HTTP request\"}";
-    static const struct http_reply large = {.headers = large_headers, .header_count = 2, .body = large_body,
+    static const struct http_reply large = {.headers = large_headers,
+                                            .header_count = 2,
+                                            .body = large_body,
                                             .body_len = sizeof(large_body) - 1},
                                    bad = {.headers = bad_headers, .header_count = 2, .body = bad_body, .body_len = sizeof(bad_body) - 1};
     return status == 413 ? &large : &bad;
@@ -120,8 +114,7 @@ static void turn_away(struct http_req *req, const char *fmt, ...)
     va_start(ap, fmt);
     char *body = error_body(fmt, ap);
     va_end(ap);
-    const struct http_header headers[] = {{"content-type", "application/json"},
-                                          {"x-amzn-errortype", "AccessDeniedException"}};
+    const struct http_header headers[] = {{"content-type", "application/json"}, {"x-amzn-errortype", "AccessDeniedException"}};
     struct http_reply reply = error_reply(403, headers, body);
     http_reply(req, &reply);
 }
@@ -200,8 +193,7 @@ static bool origin_is_allowed(const struct config *config, struct http_req *req)
     origin[sent.n] = '\0';
     if (list_has(config->http_origins, origin, false))
         return true;
-    return str_starts(origin, "http://") && host.p != NULL && sent.n - 7 == host.n &&
-           strncasecmp(origin + 7, host.p, host.n) == 0;
+    return str_starts(origin, "http://") && host.p != NULL && sent.n - 7 == host.n && strncasecmp(origin + 7, host.p, host.n) == 0;
 }
 
 /* A browser's question before a request that a page may not send unasked; only for origins that are allowed. */

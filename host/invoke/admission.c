@@ -40,7 +40,7 @@ struct admission_slot { /* a version; counted, not one each */
 };
 
 struct admission {
-    unsigned limit; /* of each account and region */
+    unsigned limit;              /* of each account and region */
     concurrency_fn *concurrency; /* or NULL */
     void *concurrency_arg;
     struct account *accounts;
@@ -52,8 +52,7 @@ struct admission *admission_new(unsigned account_concurrency, concurrency_fn *co
 {
     struct admission *admission = calloc(1, sizeof *admission);
     if (admission)
-        *admission = (struct admission){
-            .limit = account_concurrency, .concurrency = concurrency, .concurrency_arg = concurrency_arg};
+        *admission = (struct admission){.limit = account_concurrency, .concurrency = concurrency, .concurrency_arg = concurrency_arg};
     return admission;
 }
 

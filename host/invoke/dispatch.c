@@ -45,8 +45,7 @@ static void deliver(struct invocation *inv)
     struct err err;
     invocation_set_phase(inv, INVOCATION_RUNNING);
     if (worker_deliver(inv->worker, &event, &err) < 0) {
-        log_error("invoke.deliver_failed", "request=%s worker=%u error=%s", inv->request_id, worker_room_id(inv->worker),
-                  err.msg);
+        log_error("invoke.deliver_failed", "request=%s worker=%u error=%s", inv->request_id, worker_room_id(inv->worker), err.msg);
         inv->undeliverable = true;
         loop_timer_set(inv->invoke->loop, &inv->timer, 0);
         return;
@@ -86,8 +85,8 @@ static void on_failed(void *arg, enum pool_failure failure, const char *message)
 {
     struct invocation *inv = arg;
     inv->waiter = NULL;
-    log_warn("invoke.no_worker", "request=%s function=%s version=%s why=%s", inv->request_id, inv->version->name,
-             inv->version->version, message);
+    log_warn("invoke.no_worker", "request=%s function=%s version=%s why=%s", inv->request_id, inv->version->name, inv->version->version,
+             message);
     if (failure == POOL_NO_MEMORY)
         invocation_refuse(inv, INVOKE_NO_CAPACITY, "TooManyRequestsException", message);
     else

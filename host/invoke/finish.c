@@ -39,9 +39,8 @@ void finish_answer(struct invocation *inv, enum invoke_outcome outcome, const ch
     /* It waits for END and REPORT: keep the body. */
     inv->answer = malloc(len + 1);
     if (!inv->answer) {
-        *result = (struct invoke_result){.outcome = INVOKE_SERVICE_ERROR,
-                                         .code = "ServiceException",
-                                         .message = "There is no memory to hold the response."};
+        *result = (struct invoke_result){
+            .outcome = INVOKE_SERVICE_ERROR, .code = "ServiceException", .message = "There is no memory to hold the response."};
         return;
     }
     if (len)
@@ -55,9 +54,9 @@ void finish_answer(struct invocation *inv, enum invoke_outcome outcome, const ch
 
 void finish_error(struct invocation *inv, const char *type, const char *message)
 {
-    CLEANUP(freep) char *text =
-        message ? str_format("RequestId: %s Error: %s", inv->request_id, message)
-                : str_format("Response payload size exceeded maximum allowed payload size (%d bytes).", INVOKE_RESPONSE_BYTES_MAX);
+    CLEANUP(freep)
+    char *text = message ? str_format("RequestId: %s Error: %s", inv->request_id, message)
+                         : str_format("Response payload size exceeded maximum allowed payload size (%d bytes).", INVOKE_RESPONSE_BYTES_MAX);
     CLEANUP(json_freep) cJSON *answer = cJSON_CreateObject();
     cJSON_AddStringToObject(answer, "errorType", type);
     cJSON_AddStringToObject(answer, "errorMessage", text);
@@ -80,8 +79,8 @@ static void report(struct invocation *inv)
         .error_type = inv->error_type[0] ? inv->error_type : NULL,
     };
     report_invocation(&to, &line);
-    log_debug("invoke.done", "request=%s function=%s version=%s duration_us=%lld status=%s", inv->request_id, v->name,
-              v->version, (long long)duration_us, inv->status ? inv->status : "success");
+    log_debug("invoke.done", "request=%s function=%s version=%s duration_us=%lld status=%s", inv->request_id, v->name, v->version,
+              (long long)duration_us, inv->status ? inv->status : "success");
     invocation_answer(inv);
     invocation_free(inv);
 }

@@ -16,21 +16,17 @@
 void init_line_start(const struct report_to *to, const struct function_version *v)
 {
     const struct runtime_interpreter *interpreter = v->match.interpreter;
-    CLEANUP(freep) char *version = interpreter ? str_format("%s:%s", interpreter->language == RUNTIME_PYTHON ? "python" : "nodejs",
-                                                            interpreter->version)
-                                   : strchr(v->runtime, '.')
-                                       ? str_format("provided:%s", strchr(v->runtime, '.') + 1)
-                                       : str_format("%s", v->runtime);
+    CLEANUP(freep)
+    char *version = interpreter ? str_format("%s:%s", interpreter->language == RUNTIME_PYTHON ? "python" : "nodejs", interpreter->version)
+                    : strchr(v->runtime, '.') ? str_format("provided:%s", strchr(v->runtime, '.') + 1)
+                                              : str_format("%s", v->runtime);
     unsigned char digest[SHA256_BYTES];
     char hex[SHA256_HEX_BYTES];
     digest_sha256(version, strlen(version), digest);
     id_hex(digest, sizeof digest, hex);
     CLEANUP(freep) char *arn = str_format("arn:aws:lambda:%s::runtime:%s", v->region, hex);
-    struct report_runtime runtime = {.version = version,
-                                     .arn = arn,
-                                     .note = v->match.note,
-                                     .function_name = v->name,
-                                     .function_version = v->version};
+    struct report_runtime runtime = {
+        .version = version, .arn = arn, .note = v->match.note, .function_name = v->name, .function_version = v->version};
     report_init_start(to, &runtime);
 }
 

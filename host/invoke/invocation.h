@@ -51,22 +51,22 @@ struct invocation {
     char *invoked_arn, *client_context; /* owned */
     void *payload;                      /* owned */
     size_t payload_len;
-    struct log_tail *tail;              /* owned; NULL: not wanted */
+    struct log_tail *tail; /* owned; NULL: not wanted */
 
-    struct pool_waiter *waiter; /* while WAITING */
-    struct worker *worker;      /* INIT to FINISHING */
-    struct log_stream *stream;  /* the worker's, until REPORT is written */
+    struct pool_waiter *waiter;                     /* while WAITING */
+    struct worker *worker;                          /* INIT to FINISHING */
+    struct log_stream *stream;                      /* the worker's, until REPORT is written */
     int64_t start_us, deadline_us, end_us, init_us; /* init_us: -1 unless this was a cold start */
 
     /* What is known of the answer while log_tail makes it wait, and of the end. */
     struct invoke_result result;
-    char *answer;               /* owned: result.payload or result.message */
-    const char *status;         /* of REPORT: NULL, "timeout", "error" */
-    char error_type[160];       /* of REPORT with a status, or "" */
+    char *answer;         /* owned: result.payload or result.message */
+    const char *status;   /* of REPORT: NULL, "timeout", "error" */
+    char error_type[160]; /* of REPORT with a status, or "" */
     struct worker_measure measure;
     uint64_t peak_bytes;
-    bool undeliverable;         /* the session refused the event: ends as a service error */
-    bool pinned, measured;      /* pinned: REPORT waits although it was measured */
+    bool undeliverable;    /* the session refused the event: ends as a service error */
+    bool pinned, measured; /* pinned: REPORT waits although it was measured */
 };
 
 TAILQ_HEAD(invocation_list, invocation);

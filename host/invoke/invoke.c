@@ -65,8 +65,8 @@ static void give_up(struct invocation *inv)
         worker_retire(inv->worker);
     }
     if (inv->phase != INVOCATION_REFUSED)
-        inv->result = (struct invoke_result){
-            .outcome = INVOKE_SERVICE_ERROR, .code = "ServiceException", .message = "The service is stopping."};
+        inv->result =
+            (struct invoke_result){.outcome = INVOKE_SERVICE_ERROR, .code = "ServiceException", .message = "The service is stopping."};
     invocation_answer(inv);
     invocation_free(inv);
 }
@@ -175,13 +175,11 @@ static void make_trace_id(char *out, size_t cap)
     char hex[2 * sizeof random + 1];
     id_random(random, sizeof random);
     id_hex(random, sizeof random, hex);
-    CLEANUP(freep) char *text = str_format("Root=1-%08llx-%.24s;Parent=%.16s;Sampled=0", (unsigned long long)time(NULL), hex,
-                                           hex + 24);
+    CLEANUP(freep) char *text = str_format("Root=1-%08llx-%.24s;Parent=%.16s;Sampled=0", (unsigned long long)time(NULL), hex, hex + 24);
     str_copy(out, cap, text);
 }
 
-static struct invocation *invocation_new(struct invoke *invoke, const struct invoke_request *request, invoke_done_fn *done,
-                                         void *arg)
+static struct invocation *invocation_new(struct invoke *invoke, const struct invoke_request *request, invoke_done_fn *done, void *arg)
 {
     struct invocation *inv = calloc(1, sizeof *inv);
     if (!inv)
@@ -224,9 +222,10 @@ static bool is_runnable(struct invocation *inv)
         invocation_refuse(inv, INVOKE_NOT_RUNNABLE, "InvalidRuntimeException",
                           v->state_reason ? v->state_reason : "The runtime of this function is not on this host.");
     } else {
-        CLEANUP(freep) char *text = str_format("The operation cannot be performed at this time. The function is currently in "
-                                               "the following state: %s%s%s",
-                                               v->state, v->state_reason ? ": " : "", v->state_reason ? v->state_reason : "");
+        CLEANUP(freep)
+        char *text = str_format("The operation cannot be performed at this time. The function is currently in "
+                                "the following state: %s%s%s",
+                                v->state, v->state_reason ? ": " : "", v->state_reason ? v->state_reason : "");
         invocation_refuse(inv, INVOKE_NOT_RUNNABLE, "ResourceConflictException", text);
     }
     return false;

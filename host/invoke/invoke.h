@@ -18,9 +18,9 @@ struct loop;
 struct pool;
 
 struct invoke_options {
-    struct loop *loop;            /* borrowed for life, as pool */
+    struct loop *loop; /* borrowed for life, as pool */
     struct pool *pool;
-    concurrency_fn *concurrency;  /* reserved concurrency; NULL: there is none */
+    concurrency_fn *concurrency; /* reserved concurrency; NULL: there is none */
     void *concurrency_arg;
     unsigned account_concurrency; /* running invocations per account and region; 0: 1000, Lambda's default */
     int64_t init_ms_max;          /* of init on demand; 0: 10000, Lambda's */
@@ -43,9 +43,9 @@ struct invoke_request {
     const char *request_id;           /* a UUID; copied */
     void *payload;                    /* malloc'd, taken; a valid JSON document, or empty */
     size_t payload_len;
-    const char *client_context;       /* JSON on one line, ASCII, or NULL; copied */
-    const char *trace_id;             /* or NULL; copied */
-    bool log_tail;                    /* result.log_tail wanted: waits for END and REPORT */
+    const char *client_context; /* JSON on one line, ASCII, or NULL; copied */
+    const char *trace_id;       /* or NULL; copied */
+    bool log_tail;              /* result.log_tail wanted: waits for END and REPORT */
 };
 
 enum invoke_outcome {
@@ -65,7 +65,7 @@ struct invoke_result {
     const char *message;        /* borrowed */
     const char *payload;        /* borrowed for the call */
     size_t payload_len;
-    const char *log_tail;       /* last 4 KiB of the invocation's log, not yet base64; borrowed */
+    const char *log_tail; /* last 4 KiB of the invocation's log, not yet base64; borrowed */
     size_t log_tail_len;
     const char *executed_version;
 };

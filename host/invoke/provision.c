@@ -28,7 +28,7 @@
 #define INIT_MS_DEFAULT 130000
 #define RETRY_MS_DEFAULT 1000
 #define RETRY_MS_MAX 60000
-#define STARTS_MAX 4 /* of one version at once: visits and other versions want rooms, too */
+#define STARTS_MAX 4   /* of one version at once: visits and other versions want rooms, too */
 #define FAILURES_MAX 3 /* in a row, until the version counts as failed and pauses begin */
 #define REASON_INIT "FUNCTION_ERROR_INIT_FAILURE"
 
@@ -123,8 +123,7 @@ static int64_t pause_of_host(struct target *target)
 static struct report_to lines_of(const struct start *start)
 {
     const struct function_version *v = start->target->version;
-    return (struct report_to){
-        .stream = start->stream, .json = v->log_json, .provisioned = true, .least = (enum report_level)v->log_system};
+    return (struct report_to){.stream = start->stream, .json = v->log_json, .provisioned = true, .least = (enum report_level)v->log_system};
 }
 
 /* What the function's code is to blame for. */
@@ -191,11 +190,8 @@ static void on_init_timeout(void *arg)
 }
 
 /* No event is ever delivered, so nothing answers one. */
-static const struct worker_events worker_events = {.ready = on_ready,
-                                                   .init_error = on_init_error,
-                                                   .exec_failed = on_exec_failed,
-                                                   .exited = on_exited,
-                                                   .lost = on_lost};
+static const struct worker_events worker_events = {
+    .ready = on_ready, .init_error = on_init_error, .exec_failed = on_exec_failed, .exited = on_exited, .lost = on_lost};
 
 static void on_acquired(void *arg, struct worker *worker)
 {

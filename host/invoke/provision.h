@@ -41,8 +41,8 @@ void provision_set(void *provision, struct function_version *version, unsigned w
 
 struct provision_state {
     unsigned wanted;
-    unsigned allocated; /* sandboxes that have begun to initialise, and */
-    unsigned available; /* those that have done so; busy ones too */
+    unsigned allocated;  /* sandboxes that have begun to initialise, and */
+    unsigned available;  /* those that have done so; busy ones too */
     const char *failure; /* NULL, or why it does not come to what is wanted: AWS's word for what the function does, else a sentence */
 };
 void provision_get(const struct provision *provision, uint64_t version_key, struct provision_state *ret_state);

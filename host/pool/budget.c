@@ -36,9 +36,9 @@ void budget_init(struct budget *budget, uint64_t limit_bytes, uint64_t spare_byt
 {
     *budget = (struct budget){.spare_bytes = spare_bytes ? spare_bytes : SPARE_DEFAULT, .meminfo = "/proc/meminfo"};
     refresh(budget);
-    budget->limit_bytes = limit_bytes                              ? limit_bytes
+    budget->limit_bytes = limit_bytes                             ? limit_bytes
                           : budget->available_bytes == UINT64_MAX ? UINT64_MAX
-                                                                   : budget->available_bytes / 100 * LIMIT_PERCENT;
+                                                                  : budget->available_bytes / 100 * LIMIT_PERCENT;
 }
 
 bool budget_admits(struct budget *budget, uint64_t bytes)

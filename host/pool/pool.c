@@ -255,8 +255,7 @@ void pool_take_blank(struct pool *pool, struct worker *worker)
     struct err err;
     bool measure = zygote->need.bytes == 0 || zygote->rooms_made % BLANK_MEASURED_EVERY == 0;
     pool_pump(pool);
-    if (measure && worker->list == &zygote->blanks &&
-        worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_STAT}, &err) == 0)
+    if (measure && worker->list == &zygote->blanks && worker_send(worker, &(struct spawn_msg){.op = SPAWN_ROOM_STAT}, &err) == 0)
         worker->measures_sent++;
     pool_refill_soon(pool);
 }
@@ -266,7 +265,8 @@ void pool_take_blank(struct pool *pool, struct worker *worker)
 static bool refill_one(struct pool *pool)
 {
     for (struct zygote *zygote = pool->zygotes; zygote; zygote = zygote->hh.next) {
-        if (zygote->state != ZYGOTE_UP || clock_mono_us() < zygote->refill_after_us || zygote->blank_count + zygote->making >= zygote_blank_target(zygote))
+        if (zygote->state != ZYGOTE_UP || clock_mono_us() < zygote->refill_after_us ||
+            zygote->blank_count + zygote->making >= zygote_blank_target(zygote))
             continue;
         if (make_one(pool, zygote))
             return true;
@@ -367,8 +367,8 @@ static bool worker_is_held(const struct worker *worker)
     return worker->state == WORKER_ASSIGNING || worker->state == WORKER_INIT || worker->state == WORKER_BUSY;
 }
 
-/* Visits that are out of time end, and who is to hear of the end, or to be measured, does. All others end with the spawner, whom the monitor kills: at once,
- * where rooms that are taken down one after the other take ten milliseconds each. */
+/* Visits that are out of time end, and who is to hear of the end, or to be measured, does. All others end with the spawner, whom the
+ * monitor kills: at once, where rooms that are taken down one after the other take ten milliseconds each. */
 static void end_everything(struct pool *pool)
 {
     struct worker *worker, *next;

@@ -35,7 +35,8 @@ struct pool_endpoint_events {
     void (*close)(void *arg, void *handle);
 };
 
-/* The external extensions in a version's layers, for pool_options: names is never NULL. The caller frees the list with pool_extensions_free(). */
+/* The external extensions in a version's layers, for pool_options: names is never NULL. The caller frees the list with
+ * pool_extensions_free(). */
 struct pool_extensions {
     char **names;
     size_t count;
@@ -45,7 +46,7 @@ void pool_extensions_free(struct pool_extensions *extensions);
 
 /* Strings are copied. 0 or NULL means the default in brackets. */
 struct pool_options {
-    struct loop *loop;           /* borrowed for life, as are logs and spawner */
+    struct loop *loop; /* borrowed for life, as are logs and spawner */
     struct logs *logs;
     struct spawn_client *spawner;
     const struct pool_endpoint_events *endpoint; /* static table, or NULL: nobody serves it */
@@ -54,21 +55,21 @@ struct pool_options {
     void *extensions_arg;
     const char *var_runtime_python; /* host directories shown at /var/runtime; absolute, or NULL for none */
     const char *var_runtime_node;
-    const char *endpoint_url;       /* AWS_ENDPOINT_URL inside [http://127.0.0.1:4566] */
-    unsigned cpus;                  /* of the host [as seen] */
-    uint64_t memory_bytes;          /* for all rooms together [80 % of what is available at start] */
-    uint64_t memory_spare_bytes;    /* of the host's available memory always left alone [256 MiB] */
-    unsigned workers_max;           /* rooms in all [what the descriptor limit allows, at most 8000] */
-    unsigned blanks_min;            /* sealed, booted blanks kept per zygote; use blanks_off for none [4] */
-    unsigned blanks_max;            /* however high the demand [64] */
+    const char *endpoint_url;    /* AWS_ENDPOINT_URL inside [http://127.0.0.1:4566] */
+    unsigned cpus;               /* of the host [as seen] */
+    uint64_t memory_bytes;       /* for all rooms together [80 % of what is available at start] */
+    uint64_t memory_spare_bytes; /* of the host's available memory always left alone [256 MiB] */
+    unsigned workers_max;        /* rooms in all [what the descriptor limit allows, at most 8000] */
+    unsigned blanks_min;         /* sealed, booted blanks kept per zygote; use blanks_off for none [4] */
+    unsigned blanks_max;         /* however high the demand [64] */
     bool blanks_off;
-    int64_t keep_alive_ms;          /* an idle worker is kept this long [600000] */
-    int64_t freeze_ms;              /* and frozen after this [10] */
-    int64_t wait_ms_max;            /* a visit waits this long for memory [1000] */
-    int64_t soft_wait_ms;           /* and this long for a worker that has answered and will be idle, or as long as its version's init takes [20] */
-    unsigned zygote_workers_max;    /* a zygote is replaced after so many rooms [1000] */
-    int64_t zygote_ms_max;          /* or this age [1800000] */
-    int64_t zygote_idle_ms;         /* and stopped, with its blanks, when nothing asked for it so long [3600000] */
+    int64_t keep_alive_ms; /* an idle worker is kept this long [600000] */
+    int64_t freeze_ms;     /* and frozen after this [10] */
+    int64_t wait_ms_max;   /* a visit waits this long for memory [1000] */
+    int64_t soft_wait_ms;  /* and this long for a worker that has answered and will be idle, or as long as its version's init takes [20] */
+    unsigned zygote_workers_max; /* a zygote is replaced after so many rooms [1000] */
+    int64_t zygote_ms_max;       /* or this age [1800000] */
+    int64_t zygote_idle_ms;      /* and stopped, with its blanks, when nothing asked for it so long [3600000] */
 };
 
 int pool_new(const struct pool_options *options, struct pool **ret_pool, struct err *err) WARN_UNUSED;
@@ -117,8 +118,8 @@ struct pool_provision_events {
 void pool_on_provisioned(struct pool *pool, const struct pool_provision_events *events, void *arg);
 /* As pool_acquire(), but the worker is always a new one, which events.acquired lets initialise. Released, it serves visits of the
  * version before any other, and is replaced by nobody but its listener. Visits go first where both wait. */
-void pool_acquire_provisioned(struct pool *pool, struct function_version *version, const struct pool_waiter_events *events,
-                              void *arg, struct pool_waiter **ret_waiter);
+void pool_acquire_provisioned(struct pool *pool, struct function_version *version, const struct pool_waiter_events *events, void *arg,
+                              struct pool_waiter **ret_waiter);
 /* The version's provisioned workers, those that initialise too, and how many of them are past that. */
 void pool_count_provisioned(const struct pool *pool, uint64_t version_key, unsigned *ret_all, unsigned *ret_ready);
 /* Gives up what is more than keep, without gone: idle ones end now, others when whoever has them releases them. */

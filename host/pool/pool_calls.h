@@ -40,8 +40,8 @@ void worker_on_log_timer(void *arg);
 /* ---- worker_measure.c ---- */
 void worker_on_measure_timer(void *arg);
 void worker_take_stats(struct worker *worker, const struct spawn_stats *stats);
-void worker_measured(struct worker *worker);          /* a reply to STAT or FREEZE came */
-void worker_measures_finish(struct worker *worker);   /* answers all with what is known */
+void worker_measured(struct worker *worker);        /* a reply to STAT or FREEZE came */
+void worker_measures_finish(struct worker *worker); /* answers all with what is known */
 
 /* ---- zygotes.c ---- */
 struct zygote *zygotes_get(struct pool *pool, const struct function_version *version);

@@ -38,11 +38,11 @@ struct version {
     struct worker_list idle, resets, ready;
     struct worker_list provisioned; /* in whatever state but dying */
     struct waiter_list waiters, awaited;
-    unsigned workers;   /* all that are assigned to it, dying ones too */
+    unsigned workers;         /* all that are assigned to it, dying ones too */
     unsigned finishing, soft; /* workers BUSY, but answered; waiters that wait for one of those */
-    int64_t init_took_us; /* of the last worker that became ready; 0 before */
+    int64_t init_took_us;     /* of the last worker that became ready; 0 before */
     bool retired;
-    struct budget_need need; /* what a worker of it is measured to take */
+    struct budget_need need;           /* what a worker of it is measured to take */
     struct pool_extensions extensions; /* names NULL: not yet asked for */
     UT_hash_handle hh;
 };
@@ -50,11 +50,11 @@ struct version {
 struct worker {
     struct pool *pool;
     struct zygote *zygote;
-    struct version *version; /* NULL: blank */
+    struct version *version;     /* NULL: blank */
     uint32_t room_id, zygote_id; /* zygote_id: which one of `zygote` was asked for it */
     enum worker_state state;
-    int64_t since_us; /* in this state */
-    struct loop_timer timer; /* the state's deadline */
+    int64_t since_us;         /* in this state */
+    struct loop_timer timer;  /* the state's deadline */
     struct worker_list *list; /* where it is linked, or NULL */
     TAILQ_ENTRY(worker) link, lru_link, provisioned_link;
 
@@ -62,16 +62,16 @@ struct worker {
     int endpoint_fd;
     void *endpoint;
     struct log_stream *log;
-    struct loop_timer log_timer; /* reading of its output is paused until then */
+    struct loop_timer log_timer;        /* reading of its output is paused until then */
     const struct worker_events *events; /* NULL: no visit */
     void *events_arg;
-    void *held;                         /* owned: a payload that the session may still be sending */
-    char **env;                         /* NULL-terminated; kept for a reset */
+    void *held; /* owned: a payload that the session may still be sending */
+    char **env; /* NULL-terminated; kept for a reset */
 
     int64_t init_us;
     bool booted, was_reset, answered;
-    bool restarting; /* a reset whose visit waits */
-    const char *refused; /* the error type that its init ends with, unstarted; or NULL. refusal says why */
+    bool restarting;           /* a reset whose visit waits */
+    const char *refused;       /* the error type that its init ends with, unstarted; or NULL. refusal says why */
     bool provisioned, surplus; /* surplus: was provisioned, ends with its visit */
     char refusal[160];
     uint32_t kill_tries;
@@ -94,7 +94,7 @@ struct pool_waiter {
     void *arg;
     struct loop_timer timer;
     int64_t since_us;
-    bool soft;    /* only in version->waiters */
+    bool soft;        /* only in version->waiters */
     bool provisioned; /* in version->awaited rather than version->waiters */
     unsigned failures;
     TAILQ_ENTRY(pool_waiter) link, zygote_link;
@@ -110,17 +110,17 @@ struct zygote {
     struct pool *pool;
     struct spawn_zygote spec; /* the key */
     enum zygote_state state;
-    uint32_t id, next_id; /* next_id: the successor that is starting, or 0 */
+    uint32_t id, next_id;    /* next_id: the successor that is starting, or 0 */
     struct loop_timer timer; /* start deadline, or back-off */
     int64_t started_us, used_us, backoff_us;
     int64_t successor_after_us; /* no other successor before: the last one did not come up */
     unsigned rooms_made, failures;
-    unsigned making;   /* ROOM_MAKEs on the way */
-    bool starved;      /* the budget refused a worker for its visits */
+    unsigned making;         /* ROOM_MAKEs on the way */
+    bool starved;            /* the budget refused a worker for its visits */
     int64_t refill_after_us; /* no blanks before: a room could not be made */
     unsigned blank_count, taken_now, taken_before;
     int64_t window_us;
-    struct budget_need need; /* what a blank of it is measured to take */
+    struct budget_need need;   /* what a blank of it is measured to take */
     struct worker_list blanks; /* BOOTING ones too, behind the booted */
     struct waiter_list waiters;
     UT_hash_handle hh;

@@ -132,8 +132,7 @@ void version_retire(struct version *version)
     struct worker *worker;
     version->retired = true;
     version->workers++; /* keeps version over the loop */
-    while ((worker = TAILQ_FIRST(&version->idle)) || (worker = TAILQ_FIRST(&version->resets)) ||
-           (worker = TAILQ_FIRST(&version->ready)))
+    while ((worker = TAILQ_FIRST(&version->idle)) || (worker = TAILQ_FIRST(&version->resets)) || (worker = TAILQ_FIRST(&version->ready)))
         worker_end(worker);
     version->workers--;
     version_put(version);

@@ -127,8 +127,7 @@ static struct pool_waiter *enqueue(struct version *version, const struct pool_wa
     struct pool_waiter *waiter = calloc(1, sizeof *waiter);
     if (!waiter)
         return NULL;
-    *waiter = (struct pool_waiter){
-        .pool = pool, .version = version, .events = events, .arg = arg, .since_us = clock_mono_us()};
+    *waiter = (struct pool_waiter){.pool = pool, .version = version, .events = events, .arg = arg, .since_us = clock_mono_us()};
     waiter->soft = kind == SOFT;
     waiter->provisioned = kind == PROVISIONED;
     loop_timer_init(&waiter->timer, on_timer, waiter);
@@ -179,8 +178,8 @@ void pool_acquire(struct pool *pool, struct function_version *about, const struc
     wait_for_worker(version, events, arg, version->finishing > version->soft ? SOFT : HARD, ret_waiter);
 }
 
-void pool_acquire_provisioned(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events,
-                              void *arg, struct pool_waiter **ret_waiter)
+void pool_acquire_provisioned(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events, void *arg,
+                              struct pool_waiter **ret_waiter)
 {
     *ret_waiter = NULL;
     if (pool->draining)

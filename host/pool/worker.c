@@ -54,8 +54,8 @@ void worker_set_state(struct worker *worker, enum worker_state state)
         pool->making--;
         worker->zygote->making--;
     }
-    log_debug("worker.state", "worker=%u from=%s to=%s after_us=%lld", worker->room_id, states[worker->state].name,
-              states[state].name, (long long)(clock_mono_us() - worker->since_us));
+    log_debug("worker.state", "worker=%u from=%s to=%s after_us=%lld", worker->room_id, states[worker->state].name, states[state].name,
+              (long long)(clock_mono_us() - worker->since_us));
     pool->count[worker->state]--;
     pool->count[state]++;
     worker->state = state;
@@ -104,8 +104,7 @@ static void freeze(struct worker *worker)
     worker->measures_sent++;
     const struct keep_alive *keep = &worker->pool->keep_alive;
     if (!worker->provisioned)
-        loop_timer_set(worker->pool->loop, &worker->timer,
-                   clock_mono_us() + keep->idle_us(keep, worker->version->about));
+        loop_timer_set(worker->pool->loop, &worker->timer, clock_mono_us() + keep->idle_us(keep, worker->version->about));
 }
 
 static void try_kill(struct worker *worker)
@@ -247,10 +246,8 @@ static int dress(struct worker *worker, struct version *version, struct err *err
     char log_key[LOG_GROUP_KEY_BYTES];
     log_group_key(about->log_group, log_key);
     struct log_name name = {.account = about->account, .region = about->region, .key = log_key};
-    const struct env_about env = {.version = about,
-                                  .log_stream = stream_name,
-                                  .endpoint_url = pool->options.endpoint_url,
-                                  .provisioned = worker->provisioned};
+    const struct env_about env = {
+        .version = about, .log_stream = stream_name, .endpoint_url = pool->options.endpoint_url, .provisioned = worker->provisioned};
     int rc = env_build(&env, &worker->env, &count, err);
     if (rc == 0)
         rc = log_stream_open(pool->options.logs, &name, stream_name, &worker->log, err);

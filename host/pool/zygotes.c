@@ -272,8 +272,7 @@ void zygotes_tick(struct pool *pool, int64_t now)
             continue;
         }
         kill_blanks(zygote, zygote_blank_target(zygote) * 2);
-        bool old = zygote->rooms_made >= pool->options.zygote_workers_max ||
-                   now - zygote->started_us > pool->options.zygote_ms_max * 1000;
+        bool old = zygote->rooms_made >= pool->options.zygote_workers_max || now - zygote->started_us > pool->options.zygote_ms_max * 1000;
         struct err err;
         if (old && zygote->next_id == 0 && now >= zygote->successor_after_us && send_start(zygote, &zygote->next_id, &err) < 0)
             log_warn("zygote.start_failed", "interpreter=%s error=%s", zygote->spec.interpreter, err.msg);

@@ -28,26 +28,22 @@ int function_name_parse(const char *identifier, const char *qualifier, const cha
 {
     struct arn_function parsed;
     struct err why;
-    if (arn_function_parse(identifier, &parsed, &why) < 0 ||
-        (str_starts(identifier, "arn:") && strstr(identifier, ":function:") == NULL))
+    if (arn_function_parse(identifier, &parsed, &why) < 0 || (str_starts(identifier, "arn:") && strstr(identifier, ":function:") == NULL))
         return err_set(err, ERR_INVALID, "'%.200s' is not the name or ARN of a function", identifier);
     if (qualifier != NULL && *qualifier == '\0')
         qualifier = NULL;
     if (qualifier != NULL && !is_qualifier(qualifier))
         return err_set(err, ERR_INVALID, "'%s' is not a qualifier", qualifier);
     if (*parsed.qualifier != '\0' && qualifier != NULL && !str_eq(parsed.qualifier, qualifier))
-        return err_set(err, ERR_INVALID,
-                       "The derived qualifier from the function name does not match the specified qualifier.");
+        return err_set(err, ERR_INVALID, "The derived qualifier from the function name does not match the specified qualifier.");
     if (*parsed.region != '\0' && !str_eq(parsed.region, region))
-        return err_set(err, ERR_NOT_FOUND, "Functions from '%s' are not reachable in this region ('%s')", parsed.region,
-                       region);
+        return err_set(err, ERR_NOT_FOUND, "Functions from '%s' are not reachable in this region ('%s')", parsed.region, region);
 
     struct function_name name = {0};
     if (!str_copy(name.account, sizeof(name.account), account) || !str_copy(name.region, sizeof(name.region), region))
         return err_set(err, ERR_INVALID, "account '%s' or region '%s' is malformed", account, region);
     (void)str_copy(name.name, sizeof(name.name), parsed.name);
-    (void)str_copy(name.qualifier, sizeof(name.qualifier), *parsed.qualifier != '\0' || qualifier == NULL ? parsed.qualifier
-                                                                                                         : qualifier);
+    (void)str_copy(name.qualifier, sizeof(name.qualifier), *parsed.qualifier != '\0' || qualifier == NULL ? parsed.qualifier : qualifier);
     if (*parsed.account != '\0' && !str_eq(parsed.account, account)) {
         char arn[FUNCTION_ARN_BYTES];
         (void)str_copy(name.account, sizeof(name.account), parsed.account);

@@ -42,8 +42,7 @@ size_t record_key(const char *account, const char *region, const char *name, cha
     return (size_t)(p - key);
 }
 
-struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region,
-                                      const char *name)
+struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region, const char *name)
 {
     char key[FUNCTION_KEY_BYTES];
     struct function_record *record;

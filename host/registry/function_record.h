@@ -50,13 +50,13 @@ struct function_record {
     struct version_row *before; /* SETTLING: what invocations see */
     struct version_row **published;
     size_t published_count;
-    uint64_t last_version;      /* number of the newest that was ever published */
-    struct setting *settings;   /* by key */
-    int64_t reserved;           /* concurrency; CONCURRENCY_UNRESERVED: none */
-    uint64_t provisioned;       /* concurrency, of all its aliases and versions */
-    uint64_t promised;          /* what it will claim beyond that, when the write under way is on the disk */
-    struct wait_line line;      /* busy: settings, tags or its deletion are on their way to the disk */
-    char key[]; /* "ACCOUNT REGION NAME" */
+    uint64_t last_version;    /* number of the newest that was ever published */
+    struct setting *settings; /* by key */
+    int64_t reserved;         /* concurrency; CONCURRENCY_UNRESERVED: none */
+    uint64_t provisioned;     /* concurrency, of all its aliases and versions */
+    uint64_t promised;        /* what it will claim beyond that, when the write under way is on the disk */
+    struct wait_line line;    /* busy: settings, tags or its deletion are on their way to the disk */
+    char key[];               /* "ACCOUNT REGION NAME" */
 };
 
 /* How many rows and built versions use an archive. */
@@ -73,7 +73,7 @@ struct registry {
     bool runtimes_exact;
     struct function_record *functions; /* by key */
     struct code_use *codes;
-    struct layer *layers; /* by key */
+    struct layer *layers;           /* by key */
     struct resource_shelf *shelves; /* by account, region and kind */
     struct account_concurrency *accounts;
     size_t committed; /* functions that are not merely RESERVED */
@@ -89,9 +89,9 @@ struct registry {
     void *unused_arg;
     int64_t inactive_after_us; /* 0: never */
     struct loop_timer look;    /* for versions that have been idle for so long */
-    unsigned versions; /* built and not yet freed */
-    unsigned posted; /* callbacks of writes and settlings that the loop will still run */
-    bool closed;     /* they and the versions then only free what is theirs, and the last one the registry */
+    unsigned versions;         /* built and not yet freed */
+    unsigned posted;           /* callbacks of writes and settlings that the loop will still run */
+    bool closed;               /* they and the versions then only free what is theirs, and the last one the registry */
 };
 
 /* concurrency.c: value is the setting, or NULL */
@@ -110,8 +110,7 @@ bool registry_enter(struct registry *registry);
 
 /* "account region name" into key; returns its length. */
 size_t record_key(const char *account, const char *region, const char *name, char key[FUNCTION_KEY_BYTES]);
-struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region,
-                                      const char *name);
+struct function_record *record_lookup(const struct registry *registry, const char *account, const char *region, const char *name);
 /* A record in the hash, RESERVED. */
 struct function_record *record_new(struct registry *registry, const char *account, const char *region, const char *name);
 void record_free(struct function_record *record); /* out of the hash; retires what was built */

@@ -92,7 +92,8 @@ static void note_architecture(struct function_version *version)
         return;
     size_t len = strlen(match->note);
     snprintf(match->note + len, sizeof(match->note) - len,
-             "%sthe function is for %s, this machine is %.32s: native code in it does not load", len > 0 ? "; " : "", version->arm64 ? "arm64" : "x86_64", host.machine);
+             "%sthe function is for %s, this machine is %.32s: native code in it does not load", len > 0 ? "; " : "",
+             version->arm64 ? "arm64" : "x86_64", host.machine);
 }
 
 /* How it runs on this host, which may have changed since the last start: the state follows. */
@@ -116,7 +117,7 @@ static void read_logging(struct function_version *version, const cJSON *config)
     if (!version->log_json)
         return;
     version->log_level = copy(level != NULL ? level : "INFO");
-    version->log_system = system == NULL             ? LOG_SYSTEM_INFO
+    version->log_system = system == NULL            ? LOG_SYSTEM_INFO
                           : str_eq(system, "DEBUG") ? LOG_SYSTEM_DEBUG
                           : str_eq(system, "WARN")  ? LOG_SYSTEM_WARN
                                                     : LOG_SYSTEM_INFO;

@@ -39,12 +39,12 @@ void registry_set_runtimes(struct registry *registry, const struct runtimes *run
 
 /* The new content of $LATEST; borrowed for the call. */
 struct function_draft {
-    const cJSON *config;             /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in; each of
-                                      * its Layers with the Sha256 (hexadecimal) and UnpackedSize of its archive */
-    const char *code_sha256;         /* hexadecimal */
+    const cJSON *config;     /* the members of AWS's FunctionConfiguration that a client sets, defaults filled in; each of
+                              * its Layers with the Sha256 (hexadecimal) and UnpackedSize of its archive */
+    const char *code_sha256; /* hexadecimal */
     uint64_t code_size, unpacked_size;
-    bool publish;                    /* in the same commit, unless the newest version is the same */
-    const char *description;         /* of what is published; NULL: its own */
+    bool publish;                         /* in the same commit, unless the newest version is the same */
+    const char *description;              /* of what is published; NULL: its own */
     const struct setting_change *setting; /* of a new function, or NULL: in the same commit; its kind is static, its qualifier "" */
 };
 
@@ -56,17 +56,16 @@ int registry_find(struct registry *registry, const struct function_name *name, s
                   struct err *err) WARN_UNUSED;
 
 /* Takes a free name. ERR_EXISTS in AWS's words. Ends in registry_create_commit() or registry_abandon(). */
-int registry_create_begin(struct registry *registry, const struct function_name *name,
-                          struct function_record **ret_record, struct err *err) WARN_UNUSED;
+int registry_create_begin(struct registry *registry, const struct function_name *name, struct function_record **ret_record,
+                          struct err *err) WARN_UNUSED;
 /* tags: an object of strings, or NULL; borrowed. When the write fails the name is free again and record is gone. */
-void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags,
-                            registry_done_fn *done, void *arg);
+void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags, registry_done_fn *done,
+                            void *arg);
 
 /* Claims a function for an update. ERR_CONFLICT, in AWS's words, while another is under way. Ends in
  * registry_update_commit() or registry_abandon(). */
 int registry_update_begin(struct function_record *record, struct err *err) WARN_UNUSED;
-void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
-                            void *arg);
+void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done, void *arg);
 /* Gives a claim up; a function that was not created yet is gone. */
 void registry_abandon(struct function_record *record);
 
@@ -91,21 +90,20 @@ int registry_delete(struct function_record *record, registry_done_fn *done, void
 /* One version as AWS describes it; everything borrowed, until the next change of the function. */
 struct function_facts {
     const char *account, *region, *name;
-    char version[21];             /* "$LATEST" or a number */
-    const char *config;           /* the draft's config as JSON text */
+    char version[21];   /* "$LATEST" or a number */
+    const char *config; /* the draft's config as JSON text */
     const char *code_sha256;
     uint64_t code_size, unpacked_size;
     int64_t modified_ms;
     const char *revision_id;
-    const char *state, *state_reason, *state_reason_code;                   /* the last two may be NULL */
+    const char *state, *state_reason, *state_reason_code;                         /* the last two may be NULL */
     const char *update_status, *update_status_reason, *update_status_reason_code; /* may be NULL */
-    const struct runtime_match *match;                                        /* how it runs here */
-    const char *tags;                                                         /* JSON object or NULL */
-    int64_t reserved;                                                         /* concurrency; CONCURRENCY_UNRESERVED: none */
+    const struct runtime_match *match;                                            /* how it runs here */
+    const char *tags;                                                             /* JSON object or NULL */
+    int64_t reserved;                                                             /* concurrency; CONCURRENCY_UNRESERVED: none */
 };
 /* qualifier: NULL or empty for $LATEST; of an alias the version it points to. ERR_NOT_FOUND in AWS's words. */
-int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts,
-                      struct err *err) WARN_UNUSED;
+int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts, struct err *err) WARN_UNUSED;
 /* Versions of a function: 0 is $LATEST, then the published ones, oldest first. */
 size_t registry_version_count(const struct function_record *record);
 void registry_describe_at(struct function_record *record, size_t i, struct function_facts *ret_facts);
@@ -117,8 +115,7 @@ size_t registry_list(struct registry *registry, const char *account, const char 
                      struct function_record ***ret_records);
 const char *registry_record_name(const struct function_record *record);
 /* How many functions an account has in a region, and the bytes of their archives. */
-void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions,
-                    uint64_t *ret_code_bytes);
+void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions, uint64_t *ret_code_bytes);
 /* Calls fn with the latest version (borrowed) of up to max functions, of whatever account: to prepare for them at the start. */
 void registry_each_latest(struct registry *registry, size_t max, void (*fn)(void *arg, struct function_version *version), void *arg);
 /* All functions of the host; for health. */

@@ -98,8 +98,7 @@ static void write_rest(struct function_record *record, const struct version_row 
     struct write *write = calloc(1, sizeof(*write));
     if (write == NULL)
         abort();
-    *write = (struct write){
-        .registry = record->registry, .id = record->id, .number = row->number, .inactive = row->rest == ROW_INACTIVE};
+    *write = (struct write){.registry = record->registry, .id = record->id, .number = row->number, .inactive = row->rest == ROW_INACTIVE};
     (void)str_copy(write->key, sizeof(write->key), record->key);
     record->registry->posted++;
     db_write(record->registry->db, rest_work, written, write);

@@ -186,8 +186,8 @@ size_t registry_provisioned(struct function_record *record, struct provisioned_c
                                                  .part_count = wish->count};
         for (size_t j = 0; j < wish->count; j++) {
             struct version_row *row = wish->rows[j];
-            configs[i].parts[j] = (struct provisioned_part){
-                .version = row_version(record, row), .share = wish->shares[j], .before = row->wanted};
+            configs[i].parts[j] =
+                (struct provisioned_part){.version = row_version(record, row), .share = wish->shares[j], .before = row->wanted};
             row->wanted += (uint32_t)wish->shares[j];
         }
     }
@@ -245,8 +245,7 @@ static void finish_moves(struct function_record *record)
             break;
         CLEANUP(freep) char *alias = alias_let_go(record, wish->qualifier);
         CLEANUP(freep) char *setting = provisioned_value(wish->requested, wish->modified_ms, 0);
-        const struct setting_change changes[] = {{SETTING_PROVISIONED, wish->qualifier, setting},
-                                                 {SETTING_ALIAS, wish->qualifier, alias}};
+        const struct setting_change changes[] = {{SETTING_PROVISIONED, wish->qualifier, setting}, {SETTING_ALIAS, wish->qualifier, alias}};
         if (alias != NULL)
             registry_settings_write(record, changes, ARRAY_LEN(changes), moved, record->registry);
     }
@@ -257,8 +256,7 @@ void registry_finish_moves(void *arg)
 {
     struct registry *registry = arg;
     struct function_record *record, *next;
-    HASH_ITER(hh, registry->functions, record, next)
-    {
+    HASH_ITER(hh, registry->functions, record, next) {
         if (record->provisioned > 0)
             finish_moves(record);
     }

@@ -10,9 +10,9 @@ struct registry;
 
 /* Where invocations of an alias go. */
 struct alias_route {
-    bool latest;      /* $LATEST; else: */
+    bool latest; /* $LATEST; else: */
     uint64_t version;
-    uint64_t second;  /* 0: none */
+    uint64_t second; /* 0: none */
     double second_weight;
 };
 
@@ -21,7 +21,7 @@ struct setting {
     char *value;              /* JSON */
     struct alias_route route; /* of an alias */
     size_t kind_len;
-    char key[];               /* "KIND QUALIFIER" */
+    char key[]; /* "KIND QUALIFIER" */
 };
 
 void record_set_setting(struct function_record *record, const char *kind, const char *qualifier, const char *value);
@@ -33,7 +33,7 @@ int record_setting_work(struct db_conn *conn, int64_t id, const struct setting_c
 void record_free_settings(struct function_record *record);
 /* provisioned.c: the settings, aliases or versions have changed. */
 void record_provision(struct function_record *record);
-void registry_finish_moves(void *registry); /* of all aliases that can go on */
+void registry_finish_moves(void *registry);                                                     /* of all aliases that can go on */
 const struct alias_route *record_alias(const struct function_record *record, const char *name); /* or NULL */
 int registry_load_settings(struct registry *registry, struct function_record **by_id, size_t count, struct err *err) WARN_UNUSED;
 

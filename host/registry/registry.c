@@ -50,8 +50,7 @@ void registry_close(struct registry *registry)
     loop_timer_cancel(registry->loop, &registry->moves);
     db_close(registry->db);
     struct function_record *record, *next;
-    HASH_ITER(hh, registry->functions, record, next)
-    {
+    HASH_ITER(hh, registry->functions, record, next) {
         wait_line_drop(&record->line);
         record_free(record);
     }
@@ -148,8 +147,7 @@ static int not_found(const struct function_name *name, const char *qualifier, st
     return err_set(err, ERR_NOT_FOUND, "Function not found: %s", arn);
 }
 
-int registry_find(struct registry *registry, const struct function_name *name, struct function_record **ret_record,
-                  struct err *err)
+int registry_find(struct registry *registry, const struct function_name *name, struct function_record **ret_record, struct err *err)
 {
     struct function_record *record = record_lookup(registry, name->account, name->region, name->name);
     if (record == NULL || !record_is_visible(record))
@@ -209,8 +207,8 @@ static int resolve(struct registry *registry, const struct function_name *name, 
     return 0;
 }
 
-int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
-                     const char *qualifier, struct function_version **ret_version, struct err *err)
+int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier, const char *qualifier,
+                     struct function_version **ret_version, struct err *err)
 {
     struct function_name name;
     int r = function_name_parse(identifier, qualifier, account, region, &name, err);
@@ -282,8 +280,7 @@ static void describe(struct function_record *record, struct version_row *row, st
     *ret_facts = facts;
 }
 
-int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts,
-                      struct err *err)
+int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts, struct err *err)
 {
     struct version_row *row = record_row(record, qualifier);
     const struct alias_route *alias = row == NULL ? record_alias(record, qualifier) : NULL;
@@ -345,8 +342,7 @@ size_t registry_list(struct registry *registry, const char *account, const char 
     return n;
 }
 
-void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions,
-                    uint64_t *ret_code_bytes)
+void registry_usage(struct registry *registry, const char *account, const char *region, uint64_t *ret_functions, uint64_t *ret_code_bytes)
 {
     uint64_t functions = 0, bytes = 0;
     for (struct function_record *r = registry->functions; r != NULL; r = r->hh.next) {
@@ -364,8 +360,7 @@ void registry_usage(struct registry *registry, const char *account, const char *
 void registry_each_latest(struct registry *registry, size_t max, void (*fn)(void *arg, struct function_version *version), void *arg)
 {
     struct function_record *record, *next;
-    HASH_ITER(hh, registry->functions, record, next)
-    {
+    HASH_ITER(hh, registry->functions, record, next) {
         if (record->latest == NULL || record->latest->rest != ROW_AWAKE)
             continue;
         if (max-- == 0)

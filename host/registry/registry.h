@@ -28,25 +28,25 @@ struct function_version {
     unsigned refs;
     char account[13], region[32];
     char *name;
-    char *version;     /* "$LATEST" or "7" */
-    char *arn;         /* of the function, unqualified */
-    char *runtime;     /* "python3.12" */
+    char *version; /* "$LATEST" or "7" */
+    char *arn;     /* of the function, unqualified */
+    char *runtime; /* "python3.12" */
     char *handler;
     char *role;
     bool arm64;
     uint32_t memory_mb, timeout_s, tmp_mb;
-    char **env;        /* "NAME=value", the user's variables */
+    char **env; /* "NAME=value", the user's variables */
     size_t env_count;
     char code_sha256[SHA256_HEX_BYTES];
     char layer_sha256[FUNCTION_LAYERS_MAX][SHA256_HEX_BYTES];
     size_t layer_count;
     struct runtime_match match; /* how it runs here */
-    char *log_group;   /* "/aws/lambda/NAME" unless LoggingConfig says otherwise */
+    char *log_group;            /* "/aws/lambda/NAME" unless LoggingConfig says otherwise */
     bool log_json;
-    char *log_level;            /* ApplicationLogLevel, with log_json: "INFO" unless LoggingConfig says otherwise; else NULL */
+    char *log_level; /* ApplicationLogLevel, with log_json: "INFO" unless LoggingConfig says otherwise; else NULL */
     enum log_system_level { LOG_SYSTEM_DEBUG = -1, LOG_SYSTEM_INFO, LOG_SYSTEM_WARN } log_system; /* SystemLogLevel */
-    const char *state; /* "Active", "Failed" ... : static */
-    char *state_reason; /* or NULL */
+    const char *state;                                                                            /* "Active", "Failed" ... : static */
+    char *state_reason;                                                                           /* or NULL */
     char *state_reason_code;
     struct registry *registry; /* its own business */
     unsigned visits;           /* host/invoke's, not immutable: invocations under way, */
@@ -61,8 +61,8 @@ struct registry;
 /* Finds the version an invocation means. identifier: name, partial or full ARN, perhaps with a qualifier inside; qualifier:
  * the parameter, or NULL. *ret_version is counted for the caller. ERR_NOT_FOUND, ERR_INVALID, ERR_DENIED (another account's)
  * and ERR_CONFLICT (still Pending) carry AWS's message. */
-int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier,
-                     const char *qualifier, struct function_version **ret_version, struct err *err) WARN_UNUSED;
+int registry_resolve(struct registry *registry, const char *account, const char *region, const char *identifier, const char *qualifier,
+                     struct function_version **ret_version, struct err *err) WARN_UNUSED;
 /* The same for an invocation that will run. ERR_UNAVAILABLE, with AWS's message: the version was Inactive, and is on its way back. */
 int registry_resolve_visit(struct registry *registry, const char *account, const char *region, const char *identifier,
                            const char *qualifier, struct function_version **ret_version, struct err *err) WARN_UNUSED;

@@ -115,8 +115,7 @@ static int load_versions(struct registry *registry, struct by_id *all, struct er
             all->at++;
         const char *sha256 = db_col_text(stmt, 3);
         if (all->at == all->count || all->list[all->at]->id != id || strlen(sha256) >= SHA256_HEX_BYTES) {
-            r = err_set(err, ERR_CORRUPT, "a stored version belongs to no function (id %lld) or names no archive",
-                        (long long)id);
+            r = err_set(err, ERR_CORRUPT, "a stored version belongs to no function (id %lld) or names no archive", (long long)id);
             break;
         }
         const struct row_content content = {.config = db_col_text(stmt, 2),

@@ -26,14 +26,12 @@ struct change {
     void *arg;
 };
 
-static struct change *change_new(struct function_record *record, struct version_row *row, registry_done_fn *done,
-                                 void *arg)
+static struct change *change_new(struct function_record *record, struct version_row *row, registry_done_fn *done, void *arg)
 {
     struct change *change = calloc(1, sizeof(*change));
     if (change == NULL)
         abort();
-    *change = (struct change){
-        .registry = record->registry, .record = record, .row = row, .id = record->id, .done = done, .arg = arg};
+    *change = (struct change){.registry = record->registry, .record = record, .row = row, .id = record->id, .done = done, .arg = arg};
     record->registry->posted++;
     return change;
 }
@@ -49,8 +47,7 @@ static struct version_row *row_made(struct registry *registry, uint64_t number, 
 
 /* The next version of a function whose $LATEST has that content; NULL if the newest has it already. description: NULL for
  * $LATEST's own. */
-static struct version_row *row_published(const struct function_record *record, const struct version_row *latest,
-                                         const char *description)
+static struct version_row *row_published(const struct function_record *record, const struct version_row *latest, const char *description)
 {
     CLEANUP(json_freep) cJSON *config = NULL;
     struct err err;
@@ -64,8 +61,11 @@ static struct version_row *row_published(const struct function_record *record, c
         cJSON_AddStringToObject(config, "Description", description);
     }
     CLEANUP(freep) char *text = json_print(config);
-    const struct row_content content = {.config = text, .code_sha256 = latest->code_sha256, .layers = latest->layers,
-                                        .code_size = latest->code_size, .unpacked_size = latest->unpacked_size};
+    const struct row_content content = {.config = text,
+                                        .code_sha256 = latest->code_sha256,
+                                        .layers = latest->layers,
+                                        .code_size = latest->code_size,
+                                        .unpacked_size = latest->unpacked_size};
     return row_made(record->registry, record->last_version + 1, &content);
 }
 
@@ -74,8 +74,7 @@ static char *layer_digests(const cJSON *config)
 {
     char *digests = NULL;
     const cJSON *layer;
-    cJSON_ArrayForEach(layer, json_get(config, "Layers"))
-    {
+    cJSON_ArrayForEach(layer, json_get(config, "Layers")) {
         char *longer = str_format("%s%s%s", digests != NULL ? digests : "", digests != NULL ? " " : "", json_str(layer, "Sha256"));
         free(digests);
         digests = longer;
@@ -88,8 +87,11 @@ static struct change *change_from_draft(struct function_record *record, const st
 {
     CLEANUP(freep) char *config = json_print(draft->config);
     CLEANUP(freep) char *layers = layer_digests(draft->config);
-    const struct row_content content = {.config = config, .code_sha256 = draft->code_sha256, .layers = layers,
-                                        .code_size = draft->code_size, .unpacked_size = draft->unpacked_size};
+    const struct row_content content = {.config = config,
+                                        .code_sha256 = draft->code_sha256,
+                                        .layers = layers,
+                                        .code_size = draft->code_size,
+                                        .unpacked_size = draft->unpacked_size};
     struct version_row *row = row_made(record->registry, 0, &content);
     struct change *change = change_new(record, row, done, arg);
     if (draft->publish)
@@ -231,8 +233,7 @@ static void created(void *arg, const struct err *err)
     loop_post(registry->loop, settle, change_new(record, NULL, NULL, NULL));
 }
 
-int registry_create_begin(struct registry *registry, const struct function_name *name,
-                          struct function_record **ret_record, struct err *err)
+int registry_create_begin(struct registry *registry, const struct function_name *name, struct function_record **ret_record, struct err *err)
 {
     if (record_lookup(registry, name->account, name->region, name->name) != NULL)
         return err_set(err, ERR_EXISTS, "Function already exist: %s", name->name);
@@ -240,8 +241,8 @@ int registry_create_begin(struct registry *registry, const struct function_name 
     return 0;
 }
 
-void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags,
-                            registry_done_fn *done, void *arg)
+void registry_create_commit(struct function_record *record, const struct function_draft *draft, const cJSON *tags, registry_done_fn *done,
+                            void *arg)
 {
     struct registry *registry = record->registry;
     assert(record->state == RECORD_RESERVED);
@@ -285,8 +286,7 @@ static int refuse_busy(const struct function_record *record, struct err *err)
 {
     char arn[ARN_FUNCTION_BYTES];
     arn_function_format(record->region, record->account, record->name, NULL, arn);
-    return err_set(err, ERR_CONFLICT,
-                   "The operation cannot be performed at this time. An update is in progress for resource: %s", arn);
+    return err_set(err, ERR_CONFLICT, "The operation cannot be performed at this time. An update is in progress for resource: %s", arn);
 }
 
 int registry_check_idle(const struct function_record *record, struct err *err)
@@ -303,8 +303,7 @@ int registry_update_begin(struct function_record *record, struct err *err)
     return 0;
 }
 
-void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done,
-                            void *arg)
+void registry_update_commit(struct function_record *record, const struct function_draft *draft, registry_done_fn *done, void *arg)
 {
     struct registry *registry = record->registry;
     assert(record->state == RECORD_CLAIMED);

@@ -239,11 +239,9 @@ int registry_load_resources(struct registry *registry, struct err *err)
 void registry_free_resources(struct registry *registry)
 {
     struct resource_shelf *shelf, *next_shelf;
-    HASH_ITER(hh, registry->shelves, shelf, next_shelf)
-    {
+    HASH_ITER(hh, registry->shelves, shelf, next_shelf) {
         struct resource *resource, *next;
-        HASH_ITER(hh, shelf->resources, resource, next)
-        {
+        HASH_ITER(hh, shelf->resources, resource, next) {
             HASH_DEL(shelf->resources, resource);
             free(resource->value);
             json_freep(&resource->json);

@@ -20,7 +20,7 @@ struct registry;
 struct resource_shelf; /* the resources of a kind of an account and region; as long as the registry */
 
 /* The kinds, as stored. */
-#define RESOURCE_CODE_SIGNING "code-signing-config" /* id: "csc-..." */
+#define RESOURCE_CODE_SIGNING "code-signing-config"  /* id: "csc-..." */
 #define RESOURCE_EVENT_SOURCE "event-source-mapping" /* id: its UUID */
 
 #define RESOURCE_ID_MAX 64

@@ -23,8 +23,8 @@ struct write {
     int64_t id; /* of the function */
     bool is_tags;
     char *tags;
-    bool revises;      /* a version's RevisionId changes, too */
-    uint64_t version;  /* 0: $LATEST */
+    bool revises;     /* a version's RevisionId changes, too */
+    uint64_t version; /* 0: $LATEST */
     char revision_id[ID_UUID_BYTES];
     size_t count;
     struct change *changes;
@@ -119,8 +119,7 @@ void record_free_settings(struct function_record *record)
 void record_drop_settings(struct function_record *record, const char *qualifier)
 {
     struct setting *setting, *next;
-    HASH_ITER(hh, record->settings, setting, next)
-    {
+    HASH_ITER(hh, record->settings, setting, next) {
         if (!str_eq(setting->key + setting->kind_len + 1, qualifier))
             continue;
         HASH_DEL(record->settings, setting);
@@ -318,8 +317,8 @@ static struct write *write_new(const struct setting_change *changes, size_t coun
     return write;
 }
 
-void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count,
-                             registry_written_fn *done, void *arg)
+void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count, registry_written_fn *done,
+                             void *arg)
 {
     submit(record, write_new(changes, count, done, arg));
 }

@@ -20,20 +20,20 @@ struct function_record;
 struct registry;
 
 /* The kinds, as stored. */
-#define SETTING_ALIAS "alias"                     /* qualifier: its name */
-#define SETTING_CONCURRENCY "concurrency"         /* reserved; no qualifier */
-#define SETTING_PROVISIONED "provisioned"         /* qualifier: an alias or a version */
-#define SETTING_POLICY "policy"                   /* qualifier: "", an alias or a version */
-#define SETTING_EVENT_INVOKE "event-invoke"       /* qualifier: "$LATEST", an alias or a version */
-#define SETTING_URL "url"                         /* qualifier: "" or an alias */
+#define SETTING_ALIAS "alias"                           /* qualifier: its name */
+#define SETTING_CONCURRENCY "concurrency"               /* reserved; no qualifier */
+#define SETTING_PROVISIONED "provisioned"               /* qualifier: an alias or a version */
+#define SETTING_POLICY "policy"                         /* qualifier: "", an alias or a version */
+#define SETTING_EVENT_INVOKE "event-invoke"             /* qualifier: "$LATEST", an alias or a version */
+#define SETTING_URL "url"                               /* qualifier: "" or an alias */
 #define SETTING_RUNTIME_MANAGEMENT "runtime-management" /* qualifier: "$LATEST" or a version */
 #define SETTING_RECURSION "recursion"
 #define SETTING_CODE_SIGNING "code-signing"
 
 struct setting_change {
-    const char *kind;      /* NULL, with no value: everything about the qualifier */
+    const char *kind; /* NULL, with no value: everything about the qualifier */
     const char *qualifier;
-    const char *value;     /* JSON text; NULL: gone */
+    const char *value; /* JSON text; NULL: gone */
 };
 
 /* err is NULL after the commit; record NULL when the function is gone. */
@@ -51,8 +51,8 @@ size_t registry_settings(const struct function_record *record, const char *kind,
 /* True while the function is being written: fn(arg) then runs once, when it is not, or when the function is gone. */
 bool registry_settings_wait(struct function_record *record, void (*fn)(void *arg), void *arg);
 /* All changes or none; borrowed for the call. Not while another write is under way. */
-void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count,
-                             registry_written_fn *done, void *arg);
+void registry_settings_write(struct function_record *record, const struct setting_change *changes, size_t count, registry_written_fn *done,
+                             void *arg);
 /* The same, and the version's RevisionId changes in the same commit. version: 0 for $LATEST. */
 void registry_settings_revise(struct function_record *record, uint64_t version, const struct setting_change *changes, size_t count,
                               registry_written_fn *done, void *arg);

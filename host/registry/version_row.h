@@ -17,11 +17,11 @@ struct version_row {
     int64_t wished_ms, told_ms;                /* when that was last asked for, and of what time the listener has heard */
     bool reached;                              /* they are */
     enum row_rest rest;
-    int64_t awake_us;                          /* since then, on the monotonic clock */
-    bool settling;                             /* published a moment ago: shown as Pending */
-    struct function_version *built;            /* made on first use, so that a start only reads text; counted */
-    char *config;                              /* JSON */
-    char *layers;                              /* the digests of its layers, a space between them; NULL: none */
+    int64_t awake_us;               /* since then, on the monotonic clock */
+    bool settling;                  /* published a moment ago: shown as Pending */
+    struct function_version *built; /* made on first use, so that a start only reads text; counted */
+    char *config;                   /* JSON */
+    char *layers;                   /* the digests of its layers, a space between them; NULL: none */
 };
 
 struct row_content { /* borrowed */
@@ -32,7 +32,7 @@ struct row_content { /* borrowed */
 /* Copies; counts the use of the archives. */
 struct version_row *row_new(struct registry *registry, uint64_t number, const struct row_content *content);
 void row_free(struct registry *registry, struct version_row *row);
-void row_retire(struct registry *registry, struct version_row *row); /* its built version is no longer current */
+void row_retire(struct registry *registry, struct version_row *row);      /* its built version is no longer current */
 void row_unprovision(struct registry *registry, struct version_row *row); /* provisioned.c: it needs no more */
 /* A row that never became a record's, of a registry that is closed. */
 void row_discard(struct version_row *row);

@@ -13,11 +13,11 @@
 #define LOG_STORE_CURRENT "current.log"
 #define LOG_STORE_PREVIOUS "previous.log"
 #define LOG_STORE_FILE_BYTES (8u << 20)
-#define LOG_STORE_FLUSH_BYTES (64u << 10)                       /* written at once when so much waits */
-#define LOG_STORE_FLUSH_US (50 * 1000)                          /* and after this time at the latest */
+#define LOG_STORE_FLUSH_BYTES (64u << 10) /* written at once when so much waits */
+#define LOG_STORE_FLUSH_US (50 * 1000)    /* and after this time at the latest */
 #define LOG_STORE_PENDING_MAX (LOG_STORE_FLUSH_BYTES + 2u * LOG_LINE_BYTES_MAX + 4096)
-#define LOG_STORE_BURST_BYTES (64u << 20)                       /* of all functions together, then ... */
-#define LOG_STORE_RATE_BYTES_PER_S (32u << 20)                  /* ... this; what is above is dropped and counted */
+#define LOG_STORE_BURST_BYTES (64u << 20)      /* of all functions together, then ... */
+#define LOG_STORE_RATE_BYTES_PER_S (32u << 20) /* ... this; what is above is dropped and counted */
 
 struct logs_follower {
     struct log_group *group;
@@ -28,9 +28,9 @@ struct logs_follower {
 
 struct log_group {
     struct logs *logs;
-    char *path;        /* owned: account/region/key below logs->dir; the key */
-    unsigned refs;     /* streams and followers */
-    int64_t size;      /* of current.log; -1: not looked at yet */
+    char *path;    /* owned: account/region/key below logs->dir; the key */
+    unsigned refs; /* streams and followers */
+    int64_t size;  /* of current.log; -1: not looked at yet */
     struct buf pending;
     TAILQ_HEAD(, logs_follower) followers;
     TAILQ_ENTRY(log_group) dirty_link; /* in logs->dirty while pending is not empty */

@@ -65,11 +65,8 @@ int log_stream_open(struct logs *logs, const struct log_name *name, const char *
         log_group_put(group);
         return err_set(err, ERR_NO_MEMORY, "no memory for a log stream");
     }
-    *stream = (struct log_stream){.group = group,
-                                  .name = copy,
-                                  .rest = BUF_INIT(LOG_LINE_BYTES_MAX),
-                                  .tokens = LOG_STREAM_BURST_BYTES,
-                                  .tokens_us = clock_mono_us()};
+    *stream = (struct log_stream){
+        .group = group, .name = copy, .rest = BUF_INIT(LOG_LINE_BYTES_MAX), .tokens = LOG_STREAM_BURST_BYTES, .tokens_us = clock_mono_us()};
     *ret_stream = stream;
     return 0;
 }
@@ -81,12 +78,8 @@ const char *log_stream_name(const struct log_stream *stream)
 
 static void write_record(struct log_stream *stream, bool platform, const char *request_id, const char *text, size_t len)
 {
-    struct log_record record = {.time_us = clock_wall_us(),
-                                .platform = platform,
-                                .stream = stream->name,
-                                .request_id = request_id,
-                                .text = text,
-                                .len = len};
+    struct log_record record = {
+        .time_us = clock_wall_us(), .platform = platform, .stream = stream->name, .request_id = request_id, .text = text, .len = len};
     log_group_write(stream->group, &record);
 }
 
@@ -108,9 +101,10 @@ static void say_dropped(struct log_stream *stream)
 {
     if (stream->dropped_lines == 0)
         return;
-    CLEANUP(freep) char *text = str_format("LOGS_DROPPED Dropped Records: %llu\tDropped Bytes: %llu\tReason: Consumer seems to "
-                                           "have fallen behind",
-                                           (unsigned long long)stream->dropped_lines, (unsigned long long)stream->dropped_bytes);
+    CLEANUP(freep)
+    char *text = str_format("LOGS_DROPPED Dropped Records: %llu\tDropped Bytes: %llu\tReason: Consumer seems to "
+                            "have fallen behind",
+                            (unsigned long long)stream->dropped_lines, (unsigned long long)stream->dropped_bytes);
     stream->dropped_lines = stream->dropped_bytes = 0;
     write_record(stream, true, stream->request_id, text, strlen(text));
 }

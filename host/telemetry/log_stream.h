@@ -15,9 +15,9 @@
 
 #include "host/telemetry/logs.h"
 
-#define LOG_TAIL_BYTES 4096                          /* of LogResult */
-#define LOG_STREAM_BURST_BYTES (8u << 20)            /* a worker may write this at once, then ... */
-#define LOG_STREAM_RATE_BYTES_PER_S (4u << 20)       /* ... this */
+#define LOG_TAIL_BYTES 4096                    /* of LogResult */
+#define LOG_STREAM_BURST_BYTES (8u << 20)      /* a worker may write this at once, then ... */
+#define LOG_STREAM_RATE_BYTES_PER_S (4u << 20) /* ... this */
 
 /* The last bytes of one invocation's log. Embedded in its owner; {0} is empty. */
 struct log_tail {

@@ -107,8 +107,7 @@ int log_group_get(struct logs *logs, const struct log_name *name, struct log_gro
         free(path);
         return err_set(err, ERR_NO_MEMORY, "no memory for a log");
     }
-    *group = (struct log_group){
-        .logs = logs, .path = path, .refs = 1, .size = -1, .pending = BUF_INIT(LOG_STORE_PENDING_MAX)};
+    *group = (struct log_group){.logs = logs, .path = path, .refs = 1, .size = -1, .pending = BUF_INIT(LOG_STORE_PENDING_MAX)};
     TAILQ_INIT(&group->followers);
     HASH_ADD_KEYPTR(hh, logs->groups, group->path, strlen(group->path), group);
     *ret_group = group;
@@ -126,8 +125,8 @@ void log_group_put(struct log_group *group)
     free(group);
 }
 
-int logs_follow(struct logs *logs, const struct log_name *name, log_record_fn *fn, void *arg,
-                struct logs_follower **ret_follower, struct err *err)
+int logs_follow(struct logs *logs, const struct log_name *name, log_record_fn *fn, void *arg, struct logs_follower **ret_follower,
+                struct err *err)
 {
     struct log_group *group;
     int rc = log_group_get(logs, name, &group, err);

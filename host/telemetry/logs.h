@@ -61,6 +61,6 @@ void logs_free(struct logs *logs);
 int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg,
               struct err *err) WARN_UNUSED;
 /* Calls fn for every record from now on, as it is written. fn must not write to that log. ERR_INVALID for a bad name. */
-int logs_follow(struct logs *logs, const struct log_name *name, log_record_fn *fn, void *arg,
-                struct logs_follower **ret_follower, struct err *err) WARN_UNUSED;
+int logs_follow(struct logs *logs, const struct log_name *name, log_record_fn *fn, void *arg, struct logs_follower **ret_follower,
+                struct err *err) WARN_UNUSED;
 void logs_unfollow(struct logs_follower *follower);

@@ -12,7 +12,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 
-#define TAIL_BYTES (128 * 1024) /* what is read first, and four times as much each time it was not enough */
+#define TAIL_BYTES (128 * 1024)    /* what is read first, and four times as much each time it was not enough */
 #define DISORDER_US (60 * 1000000) /* a report is written a moment after its time */
 
 struct line {
@@ -140,8 +140,7 @@ static int collect_file(const struct logs *logs, const char *path, const char *f
     return rc;
 }
 
-int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg,
-              struct err *err)
+int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg, struct err *err)
 {
     struct log_group *group;
     int rc = log_group_get(logs, name, &group, err);

@@ -72,13 +72,13 @@ void report_init_start(const struct report_to *to, const struct report_runtime *
         write_json(&own, REPORT_INFO, "", "platform.initStart", record);
         return;
     }
-    CLEANUP(freep) char *text = str_format("INIT_START Runtime Version: %s\tRuntime Version ARN: %s%s%s", runtime->version,
-                                           runtime->arn, runtime->note[0] ? "\tNote: " : "", runtime->note);
+    CLEANUP(freep)
+    char *text = str_format("INIT_START Runtime Version: %s\tRuntime Version ARN: %s%s%s", runtime->version, runtime->arn,
+                            runtime->note[0] ? "\tNote: " : "", runtime->note);
     log_stream_platform(own.stream, "", text, NULL);
 }
 
-void report_init_failed(const struct report_to *to, int64_t init_us, const char *phase, const char *status,
-                        const char *error_type)
+void report_init_failed(const struct report_to *to, int64_t init_us, const char *phase, const char *status, const char *error_type)
 {
     if (to->json) {
         cJSON *record = cJSON_CreateObject();
@@ -91,8 +91,9 @@ void report_init_failed(const struct report_to *to, int64_t init_us, const char 
         write_json(to, REPORT_WARN, "", "platform.initReport", record);
         return;
     }
-    CLEANUP(freep) char *text = str_format("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s", ms(init_us), phase,
-                                           status, error_type ? "\tError Type: " : "", error_type ? plain_type(error_type) : "");
+    CLEANUP(freep)
+    char *text = str_format("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\tStatus: %s%s%s", ms(init_us), phase, status,
+                            error_type ? "\tError Type: " : "", error_type ? plain_type(error_type) : "");
     log_stream_platform(to->stream, "", text, to->tail);
 }
 
@@ -161,8 +162,8 @@ void report_invocation(const struct report_to *to, const struct report_invocatio
     int rc = buf_printf(&b,
                         "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %u MB\tMax Memory "
                         "Used: %llu MB\t",
-                        inv->request_id, ms(inv->duration_us), (long long)report_billed_ms(inv->duration_us, inv->init_us),
-                        inv->memory_mb, (unsigned long long)peak_mb);
+                        inv->request_id, ms(inv->duration_us), (long long)report_billed_ms(inv->duration_us, inv->init_us), inv->memory_mb,
+                        (unsigned long long)peak_mb);
     if (rc == 0 && inv->init_us >= 0)
         rc = buf_printf(&b, "Init Duration: %.2f ms\t", ms(inv->init_us));
     if (rc == 0 && inv->status)

@@ -20,31 +20,30 @@ struct report_to {
     struct log_stream *stream;
     struct log_tail *tail; /* or NULL */
     bool json;
-    bool provisioned; /* how the worker came to be */
+    bool provisioned;        /* how the worker came to be */
     enum report_level least; /* of what is written as JSON; text is whole */
 };
 
 struct report_runtime {
     const char *version; /* "python:3.11.2" */
     const char *arn;
-    const char *note;    /* what runs instead of what was asked for; or "" */
+    const char *note; /* what runs instead of what was asked for; or "" */
     const char *function_name, *function_version;
 };
 
 struct report_invocation {
     const char *request_id;
     int64_t duration_us;
-    int64_t init_us;         /* of a cold start; -1: none */
+    int64_t init_us; /* of a cold start; -1: none */
     uint32_t memory_mb;
-    uint64_t peak_bytes;     /* measured */
-    const char *status;      /* NULL (success), "timeout" or "error" */
-    const char *error_type;  /* with "error", or NULL */
+    uint64_t peak_bytes;    /* measured */
+    const char *status;     /* NULL (success), "timeout" or "error" */
+    const char *error_type; /* with "error", or NULL */
 };
 
 void report_init_start(const struct report_to *to, const struct report_runtime *runtime);
 /* phase "init" or "invoke"; status "timeout" or "error"; error_type or NULL. */
-void report_init_failed(const struct report_to *to, int64_t init_us, const char *phase, const char *status,
-                        const char *error_type);
+void report_init_failed(const struct report_to *to, int64_t init_us, const char *phase, const char *status, const char *error_type);
 void report_start(const struct report_to *to, const char *request_id, const char *version);
 /* status as in report_invocation. */
 void report_end(const struct report_to *to, const char *request_id, const char *status);

@@ -24,8 +24,8 @@
 #define OUTPUT_LATE (-2)   /* it did not end, or did not start */
 #define ANSWER_BYTES (3 * PATH_MAX)
 
-#define PYTHON_QUESTION                                                                                                \
-    "import os, sys\n"                                                                                                 \
+#define PYTHON_QUESTION                                                                                                                    \
+    "import os, sys\n"                                                                                                                     \
     "print('%d.%d.%d' % sys.version_info[:3], sys.base_prefix, os.readlink('/proc/self/exe'), sep='\\n')"
 
 /* ---- running it ---- */
@@ -156,8 +156,8 @@ static int find_prefix(struct runtime_interpreter *it, const char *base_prefix, 
     if (!found)
         return err_set(err, ERR_INVALID, "%s and its library are not in one directory that a sandbox could show", it->path);
     if (is_home(it->prefix) || str_eq(it->prefix, "/") || str_eq(it->prefix, "/home") || str_eq(it->prefix, "/opt"))
-        return err_set(err, ERR_INVALID, "%s lives in %s, which holds more than an interpreter: functions would see all of it",
-                       it->path, it->prefix);
+        return err_set(err, ERR_INVALID, "%s lives in %s, which holds more than an interpreter: functions would see all of it", it->path,
+                       it->prefix);
     return 0;
 }
 
@@ -168,8 +168,10 @@ static int use_real_path(struct runtime_interpreter *it, const char *path, struc
     CLEANUP(freep) char *real = realpath(path, NULL);
     struct stat st;
     if ((!real || access(real, X_OK) < 0) && errno == EACCES)
-        return err_set(err, ERR_INVALID, "%s: permission denied to the user that stoked runs as (uid %u). What lives in a private home "
-                       "directory has to be installed where everybody may read it, such as /opt", path, geteuid());
+        return err_set(err, ERR_INVALID,
+                       "%s: permission denied to the user that stoked runs as (uid %u). What lives in a private home "
+                       "directory has to be installed where everybody may read it, such as /opt",
+                       path, geteuid());
     if (!real || access(real, X_OK) < 0)
         return err_errno(err, "%s", path);
     if (stat(real, &st) < 0 || !S_ISREG(st.st_mode))

@@ -106,10 +106,10 @@ static void scan_directory(struct runtimes *runtimes, const char *name)
 
 static enum runtime_language language_of_identifier(const char *name)
 {
-    return str_starts(name, "python") ? RUNTIME_PYTHON
-           : str_starts(name, "nodejs") ? RUNTIME_NODE
+    return str_starts(name, "python")     ? RUNTIME_PYTHON
+           : str_starts(name, "nodejs")   ? RUNTIME_NODE
            : str_starts(name, "provided") ? RUNTIME_PROVIDED
-                                           : RUNTIME_OTHER;
+                                          : RUNTIME_OTHER;
 }
 
 static int scan_list(struct runtimes *runtimes, const char *file, struct err *err)
@@ -209,12 +209,14 @@ static int missing(const char *identifier, enum runtime_language language, struc
         return err_set(err, ERR_NOT_FOUND,
                        "Stoke has no managed runtime for %s. Package the function with a bootstrap and use provided.al2023", identifier);
     bool python = language == RUNTIME_PYTHON;
-    return err_set(err, ERR_NOT_FOUND, "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in "
+    return err_set(err, ERR_NOT_FOUND,
+                   "%s needs %s, which is not installed on this host. Install it (apt-get install %s), or name its directory in "
                    "runtimes.path, and start stoked again",
                    identifier, python ? "Python" : "Node.js", python ? "python3" : "nodejs");
 }
 
-int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match, struct err *err)
+int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match,
+                   struct err *err)
 {
     struct runtime_match match = {.language = language_of_identifier(identifier), .exact = true};
     if (match.language == RUNTIME_PROVIDED) {
@@ -232,8 +234,8 @@ int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool
     match.exact = version_of(match.interpreter) == want;
     const char *language = match.language == RUNTIME_PYTHON ? "Python" : "Node.js";
     if (!match.exact && exact_only)
-        return err_set(err, ERR_UNSUPPORTED, "%s is not installed on this host (the nearest is %s %s, and runtimes.exact forbids it)", identifier,
-                       language, match.interpreter->version);
+        return err_set(err, ERR_UNSUPPORTED, "%s is not installed on this host (the nearest is %s %s, and runtimes.exact forbids it)",
+                       identifier, language, match.interpreter->version);
     if (!match.exact)
         snprintf(match.note, sizeof match.note, "%.64s runs on %s %s (%.100s)", identifier, language, match.interpreter->version,
                  match.interpreter->path);

@@ -19,28 +19,28 @@ enum runtime_status { RUNTIME_CURRENT, RUNTIME_RETIRED, RUNTIME_UNKNOWN };
 struct runtimes;
 
 struct runtimes_options {
-    const char *search_path;   /* directories besides /usr, separated by ':'; each has bin/python3.N or bin/node */
-    const char *runtime_dir;   /* our runtimes' files: python/ and nodejs/ below it */
-    const char *extra_file;    /* DATA/runtimes.list, written by `stoke runtimes add`; need not exist */
+    const char *search_path;              /* directories besides /usr, separated by ':'; each has bin/python3.N or bin/node */
+    const char *runtime_dir;              /* our runtimes' files: python/ and nodejs/ below it */
+    const char *extra_file;               /* DATA/runtimes.list, written by `stoke runtimes add`; need not exist */
     bool (*may_show)(const char *prefix); /* whether a sandbox can show that directory; NULL: any */
 };
 
 /* An interpreter on this host. */
 struct runtime_interpreter {
     enum runtime_language language;
-    int major, minor;               /* 3, 11; 20, 19 */
-    char version[32];               /* as it says itself: "3.11.2" */
-    char path[RUNTIME_PATH_MAX];    /* absolute */
-    char prefix[RUNTIME_PATH_MAX];  /* what to show in the sandbox besides /usr; empty if under /usr */
-    char source[RUNTIME_PATH_MAX];  /* "/usr", the directory of the path it was found in, or "added" */
+    int major, minor;              /* 3, 11; 20, 19 */
+    char version[32];              /* as it says itself: "3.11.2" */
+    char path[RUNTIME_PATH_MAX];   /* absolute */
+    char prefix[RUNTIME_PATH_MAX]; /* what to show in the sandbox besides /usr; empty if under /usr */
+    char source[RUNTIME_PATH_MAX]; /* "/usr", the directory of the path it was found in, or "added" */
 };
 
 /* What an identifier means here. */
 struct runtime_match {
     enum runtime_language language;
     const struct runtime_interpreter *interpreter; /* NULL for provided.* */
-    bool exact;       /* the interpreter has the identifier's version */
-    char note[384];   /* when not exact: "python3.12 runs on Python 3.11.2 (/usr/bin/python3.11)"; else empty; room for more */
+    bool exact;                                    /* the interpreter has the identifier's version */
+    char note[384]; /* when not exact: "python3.12 runs on Python 3.11.2 (/usr/bin/python3.11)"; else empty; room for more */
 };
 
 int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;

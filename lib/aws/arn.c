@@ -29,8 +29,8 @@ static bool is(struct piece s, const char *text)
 /* us-east-1, us-gov-west-1, eusc-de-east-1 */
 static bool is_region(struct piece s)
 {
-    return made_of(s, LETTERS DIGITS "-") && s.n >= 6 && s.p[s.n - 2] == '-' &&
-           strchr(DIGITS, s.p[s.n - 1]) && memchr(s.p, '-', s.n) < (const void *)(s.p + s.n - 2);
+    return made_of(s, LETTERS DIGITS "-") && s.n >= 6 && s.p[s.n - 2] == '-' && strchr(DIGITS, s.p[s.n - 1]) &&
+           memchr(s.p, '-', s.n) < (const void *)(s.p + s.n - 2);
 }
 
 static void copy(struct piece s, char *out)
@@ -79,10 +79,9 @@ const char *arn_partition(const char *region)
     return str_starts(region, "cn-") ? "aws-cn" : str_starts(region, "us-gov-") ? "aws-us-gov" : "aws";
 }
 
-void arn_function_format(const char *region, const char *account, const char *name, const char *qualifier,
-                         char out[ARN_FUNCTION_BYTES])
+void arn_function_format(const char *region, const char *account, const char *name, const char *qualifier, char out[ARN_FUNCTION_BYTES])
 {
     bool qualified = qualifier && *qualifier;
-    snprintf(out, ARN_FUNCTION_BYTES, "arn:%s:lambda:%s:%s:function:%s%s%s", arn_partition(region), region,
-             account, name, qualified ? ":" : "", qualified ? qualifier : "");
+    snprintf(out, ARN_FUNCTION_BYTES, "arn:%s:lambda:%s:%s:function:%s%s%s", arn_partition(region), region, account, name,
+             qualified ? ":" : "", qualified ? qualifier : "");
 }

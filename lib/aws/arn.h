@@ -27,8 +27,7 @@ int arn_function_parse(const char *text, struct arn_function *ret, struct err *e
 
 /* "arn:aws:lambda:us-east-1:123456789012:function:hello:prod"; without the last part if qualifier is NULL or
  * "". */
-void arn_function_format(const char *region, const char *account, const char *name, const char *qualifier,
-                         char out[ARN_FUNCTION_BYTES]);
+void arn_function_format(const char *region, const char *account, const char *name, const char *qualifier, char out[ARN_FUNCTION_BYTES]);
 
 /* The partition a region is in: "aws", "aws-cn", "aws-us-gov". Static. */
 const char *arn_partition(const char *region);

@@ -138,9 +138,8 @@ int aws_route(const struct aws_request *request, struct aws_call *call, struct a
     if (!call->service && scope[0])
         return aws_error_set(error, "NotImplemented", "The service '%s' is not available here.", scope);
     if (!call->service)
-        return aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.",
-                             shown(request->method), request->method.p, shown(request->path),
-                             request->path.p);
+        return aws_error_set(error, "UnknownOperationException", "No service here knows %.*s %.*s.", shown(request->method),
+                             request->method.p, shown(request->path), request->path.p);
     call->op = call->service->protocol->match(call->service, request, call);
     if (!call->op)
         return call->service->protocol->unknown(call->service, request, error);
@@ -179,8 +178,7 @@ int aws_parse(struct aws_call *call, struct aws_error *error)
     return 0;
 }
 
-void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload,
-                      size_t payload_len, struct aws_reply *reply)
+void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload, size_t payload_len, struct aws_reply *reply)
 {
     assert(call->op);
     struct aws_output out = {.tree = output, .payload = payload, .payload_len = payload_len};

@@ -32,10 +32,10 @@ struct aws_request {
 /* An error on its way to the client. code is the shape's or a common code ("ResourceNotFoundException"); the protocol and
  * the model give HTTP status and fault (Type: User or Service). members: further members of the error shape, may be NULL. */
 struct aws_error {
-    const char *code;   /* static */
-    int status;         /* 0: the model's */
-    char *message;      /* owned, malloc'd; may be NULL for an error without one */
-    cJSON *members;     /* owned; may be NULL; e.g. {"Reason": "ConcurrentInvocationLimitExceeded"} */
+    const char *code; /* static */
+    int status;       /* 0: the model's */
+    char *message;    /* owned, malloc'd; may be NULL for an error without one */
+    cJSON *members;   /* owned; may be NULL; e.g. {"Reason": "ConcurrentInvocationLimitExceeded"} */
 };
 /* Fills error (freeing what it held) and returns -1. */
 int aws_error_set(struct aws_error *error, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -57,13 +57,13 @@ struct aws_call {
     char account[13];    /* a 12-digit access key id, else 000000000000 */
     char region[32];     /* of the signature's credential scope, else us-east-1 */
     char access_key[129];
-    char request_id[37]; /* made by aws_route */
-    cJSON *input;        /* owned object keyed by the model's member names, wherever on the wire they came from; after aws_parse */
+    char request_id[37];       /* made by aws_route */
+    cJSON *input;              /* owned object keyed by the model's member names, wherever on the wire they came from; after aws_parse */
     struct http_slice payload; /* the input's payload member when it is a blob (Invoke's Payload); borrowed */
     struct aws_blob blob[AWS_BLOBS_MAX];
     size_t blob_count;
     char *blob_copy[AWS_BLOBS_MAX]; /* owned; only where the body wrote a blob with escapes, which raw has not */
-    struct http_slice labels[8]; /* raw URI labels, in the order of the operation's URI; aws_route's, for aws_parse */
+    struct http_slice labels[8];    /* raw URI labels, in the order of the operation's URI; aws_route's, for aws_parse */
 };
 void aws_call_free(struct aws_call *call);
 
@@ -86,8 +86,7 @@ struct aws_reply {
 void aws_reply_free(struct aws_reply *reply);
 /* Writes output (borrowed object keyed by member names; NULL as {}) by the operation's output shape: members bound to
  * headers and the status code go there, unknown members are an assert. A blob payload is given apart and copied. */
-void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload, size_t payload_len,
-                      struct aws_reply *reply);
+void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload, size_t payload_len, struct aws_reply *reply);
 /* Writes the error; works also for a call that was never routed (then in rest-json form). */
 void aws_write_error(const struct aws_call *call, const struct aws_error *error, struct aws_reply *reply);
 

@@ -34,8 +34,7 @@ static void copy(struct http_slice s, char *out, size_t cap)
 }
 
 /* KEY/20261121/us-east-1/lambda/aws4_request; sigv4a leaves the region out. */
-static void read_scope(struct http_slice credential, struct aws_call *call,
-                       char service[AWS_SERVICE_NAME_BYTES])
+static void read_scope(struct http_slice credential, struct aws_call *call, char service[AWS_SERVICE_NAME_BYTES])
 {
     struct http_slice part[5] = {{NULL, 0}};
     size_t n = 0;
@@ -61,16 +60,14 @@ static struct http_slice credential_of_header(struct http_slice value)
     const char *at = aws_slice_starts(value, "AWS4-") ? memmem(value.p, value.n, key, sizeof key - 1) : NULL;
     if (!at)
         return aws_slice(NULL, 0);
-    struct http_slice rest =
-        aws_slice(at + sizeof key - 1, value.n - (size_t)(at - value.p) - (sizeof key - 1));
+    struct http_slice rest = aws_slice(at + sizeof key - 1, value.n - (size_t)(at - value.p) - (sizeof key - 1));
     struct http_slice credential = aws_cut(&rest, ',');
     while (credential.n && credential.p[credential.n - 1] == ' ')
         credential.n--;
     return credential;
 }
 
-void aws_identify(const struct aws_request *request, struct aws_call *call,
-                  char service[AWS_SERVICE_NAME_BYTES])
+void aws_identify(const struct aws_request *request, struct aws_call *call, char service[AWS_SERVICE_NAME_BYTES])
 {
     str_copy(call->account, sizeof call->account, ACCOUNT_DEFAULT);
     str_copy(call->region, sizeof call->region, REGION_DEFAULT);

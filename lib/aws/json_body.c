@@ -15,8 +15,8 @@
 struct scan {
     const char *p, *end;
     const char *const *blobs;
-    char path[PATH_BYTES_MAX]; /* the member we are at, dots between names; '[' inside an array: nothing there
-                                  is a blob that we cut */
+    char path[PATH_BYTES_MAX];          /* the member we are at, dots between names; '[' inside an array: nothing there
+                                           is a blob that we cut */
     size_t path_at[JSON_DEPTH_MAX + 1]; /* length of path where each object or array began */
     bool in_object[JSON_DEPTH_MAX + 1];
     size_t depth;
@@ -204,26 +204,21 @@ static size_t count_values(struct http_slice text)
     return count;
 }
 
-static int parse_text(const struct aws_call *call, struct http_slice text, cJSON **ret_tree,
-                      struct aws_error *error)
+static int parse_text(const struct aws_call *call, struct http_slice text, cJSON **ret_tree, struct aws_error *error)
 {
     struct err err;
     if (text.n > AWS_JSON_BYTES_MAX)
-        return aws_error_set(error, "RequestEntityTooLargeException",
-                             "Request must be smaller than %d bytes for the %s operation", AWS_JSON_BYTES_MAX,
-                             call->op->name);
+        return aws_error_set(error, "RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation",
+                             AWS_JSON_BYTES_MAX, call->op->name);
     if (text.n > AWS_JSON_VALUES_MAX && count_values(text) > AWS_JSON_VALUES_MAX)
-        return aws_error_set(error, "SerializationException",
-                             "Could not parse request body into json: more than %d values",
+        return aws_error_set(error, "SerializationException", "Could not parse request body into json: more than %d values",
                              AWS_JSON_VALUES_MAX);
     if (json_parse(text.p, text.n, ret_tree, &err) < 0)
-        return aws_error_set(error, "SerializationException", "Could not parse request body into json: %s",
-                             err.msg);
+        return aws_error_set(error, "SerializationException", "Could not parse request body into json: %s", err.msg);
     return 0;
 }
 
-int aws_json_body(struct aws_call *call, struct http_slice text, const struct aws_shape *shape,
-                  cJSON **ret_tree, struct aws_error *error)
+int aws_json_body(struct aws_call *call, struct http_slice text, const struct aws_shape *shape, cJSON **ret_tree, struct aws_error *error)
 {
     CLEANUP(json_freep) cJSON *tree = NULL;
     CLEANUP(freep) char *rest = NULL;

@@ -79,7 +79,7 @@ struct aws_operation {
     const char *uri;                        /* the template: "/2015-03-31/functions/{FunctionName}?find=x" */
     const struct aws_shape *input, *output; /* NULL: none */
     const char *result_wrapper;             /* query */
-    const char *const *blobs; /* paths of the JSON body's blobs that stay out of the tree; NULL at the end */
+    const char *const *blobs;               /* paths of the JSON body's blobs that stay out of the tree; NULL at the end */
     uint16_t status;
 };
 

@@ -38,8 +38,7 @@ void aws_writer_header(struct aws_writer *w, const char *name, const char *value
     w->reply->headers[add(w, value)].name = name;
 }
 
-void aws_writer_header_copy_name(struct aws_writer *w, const char *prefix, const char *name,
-                                 const char *value)
+void aws_writer_header_copy_name(struct aws_writer *w, const char *prefix, const char *name, const char *value)
 {
     size_t i = add(w, value);
     w->name_at[i] = keep(&w->store, prefix, name);

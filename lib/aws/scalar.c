@@ -49,9 +49,7 @@ static cJSON *parse(const struct aws_member *member, enum aws_time time, const c
             return own(cJSON_CreateBool(strcasecmp(text, "true") == 0));
         return NULL;
     case AWS_TIMESTAMP:
-        return aws_time_parse(member->time ? member->time : time, text, &number)
-                   ? own(cJSON_CreateNumber(number))
-                   : NULL;
+        return aws_time_parse(member->time ? member->time : time, text, &number) ? own(cJSON_CreateNumber(number)) : NULL;
     case AWS_STRUCTURE:
     case AWS_LIST:
     case AWS_MAP:
@@ -60,8 +58,7 @@ static cJSON *parse(const struct aws_member *member, enum aws_time time, const c
     return NULL;
 }
 
-cJSON *aws_scalar_parse(const struct aws_member *member, enum aws_time time, const char *text,
-                        struct aws_error *error)
+cJSON *aws_scalar_parse(const struct aws_member *member, enum aws_time time, const char *text, struct aws_error *error)
 {
     static const char *const names[] = {
         [AWS_INTEGER] = "an Integer", [AWS_LONG] = "a Long",      [AWS_DOUBLE] = "a Double",
@@ -70,8 +67,7 @@ cJSON *aws_scalar_parse(const struct aws_member *member, enum aws_time time, con
     cJSON *node = parse(member, time, text);
     if (!node) {
         const char *name = member->shape->type < ARRAY_LEN(names) ? names[member->shape->type] : NULL;
-        aws_error_set(error, "SerializationException", "STRING_VALUE can not be converted to %s",
-                      name ? name : "a structure");
+        aws_error_set(error, "SerializationException", "STRING_VALUE can not be converted to %s", name ? name : "a structure");
     }
     return node;
 }

@@ -26,8 +26,8 @@ static bool parse_iso(const char *text, double *ret)
 {
     struct tm tm = {0};
     int used = 0;
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &used) != 6)
+    if (sscanf(text, "%4d-%2d-%2d%*1[Tt]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) !=
+        6)
         return false;
     const char *p = text + used;
     double fraction = 0;
@@ -41,14 +41,12 @@ static bool parse_iso(const char *text, double *ret)
         p += 1 + n;
     }
     int hours = 0, minutes = 0, offset = 0;
-    if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) == 2 &&
-        p[1 + used] == '\0')
+    if ((*p == '+' || *p == '-') && sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) == 2 && p[1 + used] == '\0')
         offset = (hours * 3600 + minutes * 60) * (*p == '-' ? -1 : 1);
     else if ((*p != 'Z' && *p != 'z') || p[1])
         return false;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour < 0 ||
-        tm.tm_hour > 23 || tm.tm_min < 0 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60 ||
-        tm.tm_year < 0)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||
+        tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60 || tm.tm_year < 0)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon--;
@@ -96,9 +94,8 @@ void aws_time_format(enum aws_time format, double seconds, char out[AWS_TIME_BYT
     gmtime_r(&whole, &tm);
     if (format == AWS_TIME_RFC822) { /* not the locale's names */
         static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        snprintf(out, AWS_TIME_BYTES, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                 days + 3 * (size_t)tm.tm_wday, tm.tm_mday, months + 3 * (size_t)tm.tm_mon, tm.tm_year + 1900,
-                 tm.tm_hour, tm.tm_min, tm.tm_sec);
+        snprintf(out, AWS_TIME_BYTES, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * (size_t)tm.tm_wday, tm.tm_mday,
+                 months + 3 * (size_t)tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
         return;
     }
     size_t n = strftime(out, AWS_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);

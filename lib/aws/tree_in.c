@@ -22,9 +22,8 @@ static int refuse(struct aws_error *error, const char *message)
 static int wrong_type(const struct aws_shape *shape, const cJSON *value, struct aws_error *error)
 {
     static const char *const targets[] = {
-        [AWS_STRING] = "a String",   [AWS_INTEGER] = "an Integer", [AWS_LONG] = "a Long",
-        [AWS_DOUBLE] = "a Double",   [AWS_BOOLEAN] = "an Boolean", [AWS_TIMESTAMP] = "a Date",
-        [AWS_BLOB] = "a ByteBuffer",
+        [AWS_STRING] = "a String",    [AWS_INTEGER] = "an Integer", [AWS_LONG] = "a Long",       [AWS_DOUBLE] = "a Double",
+        [AWS_BOOLEAN] = "an Boolean", [AWS_TIMESTAMP] = "a Date",   [AWS_BLOB] = "a ByteBuffer",
     };
     if (cJSON_IsArray(value))
         return refuse(error, "Start of list found where not expected");
@@ -45,8 +44,7 @@ static int wrong_type(const struct aws_shape *shape, const cJSON *value, struct 
                         : cJSON_IsFalse(value)                            ? "FALSE_VALUE"
                         : value->valuedouble == floor(value->valuedouble) ? "NUMBER_VALUE"
                                                                           : "DECIMAL_VALUE";
-    return aws_error_set(error, "SerializationException", "%s can not be converted to %s", token,
-                         targets[shape->type]);
+    return aws_error_set(error, "SerializationException", "%s can not be converted to %s", token, targets[shape->type]);
 }
 
 /* Deletes the child and returns the next one. */
@@ -84,8 +82,7 @@ static int structure(const struct aws_shape *shape, cJSON *value, struct aws_err
         set++;
     }
     if ((shape->flags & AWS_UNION) && set != 1)
-        return aws_error_set(error, "SerializationException",
-                             "A union must have exactly one member set, %s has %d", shape->name, set);
+        return aws_error_set(error, "SerializationException", "A union must have exactly one member set, %s has %d", shape->name, set);
     return 0;
 }
 
@@ -107,16 +104,14 @@ static int convert(const struct aws_shape *shape, enum aws_time time, cJSON *val
         if (!cJSON_IsArray(value))
             return wrong_type(shape, value, error);
         for (cJSON *child = value->child; child; child = child->next)
-            if (!cJSON_IsNull(child) &&
-                convert(shape->members->shape, shape->members->time, child, error) < 0)
+            if (!cJSON_IsNull(child) && convert(shape->members->shape, shape->members->time, child, error) < 0)
                 return -1;
         return 0;
     case AWS_MAP:
         if (!cJSON_IsObject(value))
             return wrong_type(shape, value, error);
         for (cJSON *child = value->child; child; child = child->next)
-            if (!cJSON_IsNull(child) &&
-                convert(shape->members[1].shape, shape->members[1].time, child, error) < 0)
+            if (!cJSON_IsNull(child) && convert(shape->members[1].shape, shape->members[1].time, child, error) < 0)
                 return -1;
         return 0;
     case AWS_STRING:
@@ -134,8 +129,7 @@ static int convert(const struct aws_shape *shape, enum aws_time time, cJSON *val
     case AWS_BOOLEAN:
         return cJSON_IsBool(value) ? 0 : wrong_type(shape, value, error);
     case AWS_TIMESTAMP:
-        if (cJSON_IsString(value) && time > AWS_TIME_EPOCH &&
-            aws_time_parse(time, value->valuestring, &seconds)) {
+        if (cJSON_IsString(value) && time > AWS_TIME_EPOCH && aws_time_parse(time, value->valuestring, &seconds)) {
             become_number(value, seconds);
             return 0;
         }

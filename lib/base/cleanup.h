@@ -10,11 +10,11 @@
 #include <stdlib.h>
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
-#define STEAL(p)                                                                                             \
-    ({                                                                                                       \
-        __typeof__(p) stolen_ = (p);                                                                         \
-        (p) = NULL;                                                                                          \
-        stolen_;                                                                                             \
+#define STEAL(p)                                                                                                                           \
+    ({                                                                                                                                     \
+        __typeof__(p) stolen_ = (p);                                                                                                       \
+        (p) = NULL;                                                                                                                        \
+        stolen_;                                                                                                                           \
     })
 #define WARN_UNUSED __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))

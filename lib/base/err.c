@@ -81,11 +81,11 @@ int err_wrap(struct err *err, const char *fmt, ...)
 const char *err_kind_name(enum err_kind kind)
 {
     static const char *const names[] = {
-        [ERR_NONE] = "none",           [ERR_INVALID] = "invalid",         [ERR_NOT_FOUND] = "not_found",
-        [ERR_EXISTS] = "exists",       [ERR_CONFLICT] = "conflict",       [ERR_TOO_LARGE] = "too_large",
-        [ERR_LIMIT] = "limit",         [ERR_DENIED] = "denied",           [ERR_UNSUPPORTED] = "unsupported",
-        [ERR_TIMEOUT] = "timeout",     [ERR_UNAVAILABLE] = "unavailable", [ERR_IO] = "io",
-        [ERR_NO_SPACE] = "no_space",   [ERR_NO_MEMORY] = "no_memory",     [ERR_CORRUPT] = "corrupt",
+        [ERR_NONE] = "none",         [ERR_INVALID] = "invalid",         [ERR_NOT_FOUND] = "not_found",
+        [ERR_EXISTS] = "exists",     [ERR_CONFLICT] = "conflict",       [ERR_TOO_LARGE] = "too_large",
+        [ERR_LIMIT] = "limit",       [ERR_DENIED] = "denied",           [ERR_UNSUPPORTED] = "unsupported",
+        [ERR_TIMEOUT] = "timeout",   [ERR_UNAVAILABLE] = "unavailable", [ERR_IO] = "io",
+        [ERR_NO_SPACE] = "no_space", [ERR_NO_MEMORY] = "no_memory",     [ERR_CORRUPT] = "corrupt",
         [ERR_INTERNAL] = "internal",
     };
     return (size_t)kind < ARRAY_LEN(names) ? names[kind] : "unknown";

@@ -132,8 +132,7 @@ ssize_t fd_recv(int sock, void *msg, size_t len, int *ret_fds, size_t *ret_nfds,
         char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
         struct cmsghdr align;
     } control;
-    struct msghdr m = {
-        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n;
     do
         n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);

@@ -1,5 +1,6 @@
-/* Worker threads around one locked queue; results travel back through loop_post(). They wait at a semaphore: signalling a condition variable
- * can wait itself, for those that were woken before and have not run since (glibc's quiescing), and they run when others let them. */
+/* Worker threads around one locked queue; results travel back through loop_post(). They wait at a semaphore: signalling a condition
+ * variable can wait itself, for those that were woken before and have not run since (glibc's quiescing), and they run when others let them.
+ */
 #include "lib/base/jobs.h"
 
 #include <pthread.h>
@@ -23,7 +24,7 @@ struct jobs {
     unsigned threads, unfinished; /* the latter: loop thread only */
     pthread_t thread[THREADS_MAX];
     pthread_mutex_t lock; /* guards queue */
-    sem_t more; /* one for each job queued, and for each thread at the end */
+    sem_t more;           /* one for each job queued, and for each thread at the end */
     STAILQ_HEAD(, job) queue;
     bool background;
 };

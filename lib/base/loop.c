@@ -106,8 +106,7 @@ void loop_free(struct loop *loop)
     free(loop);
 }
 
-int loop_add(struct loop *loop, int fd, uint32_t events, loop_event_fn *fn, void *arg, struct loop_watch **ret_watch,
-             struct err *err)
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_event_fn *fn, void *arg, struct loop_watch **ret_watch, struct err *err)
 {
     struct loop_watch *watch = malloc(sizeof *watch);
     if (!watch)

@@ -16,10 +16,10 @@
 #include "lib/base/loop.h"
 #include "lib/db/internal.h"
 
-#define GROUP_MAX 256               /* writes in one commit */
-#define CHECKPOINT_PAGES 1000       /* WAL pages that call for a checkpoint */
-#define CHECKPOINT_INTERVAL_S 5     /* and at the latest after so long */
-#define WAL_PAGES_MAX 16384         /* 64 MiB: past it the writer makes a checkpoint itself, or steady writing would let it grow for ever */
+#define GROUP_MAX 256           /* writes in one commit */
+#define CHECKPOINT_PAGES 1000   /* WAL pages that call for a checkpoint */
+#define CHECKPOINT_INTERVAL_S 5 /* and at the latest after so long */
+#define WAL_PAGES_MAX 16384     /* 64 MiB: past it the writer makes a checkpoint itself, or steady writing would let it grow for ever */
 
 struct write {
     struct db *db;
@@ -39,7 +39,7 @@ struct db {
     pthread_t writer_thread, checkpoint_thread;
     bool writer_runs, checkpointer_runs;
     pthread_mutex_t lock; /* guards queue, stopping, wal_pages */
-    sem_t more; /* at least one for each write queued */
+    sem_t more;           /* at least one for each write queued */
     pthread_cond_t checkpoint;
     struct write_list queue;
     bool stopping;
@@ -74,10 +74,10 @@ static void fail_all(struct write_list *group, const struct err *err)
 {
     struct write *write;
     STAILQ_FOREACH(write, group, link)
-        if (!write->failed) {
-            write->failed = true;
-            write->err = *err;
-        }
+    if (!write->failed) {
+        write->failed = true;
+        write->err = *err;
+    }
 }
 
 static void commit_group(struct db *db, struct write_list *group)
@@ -192,9 +192,8 @@ static int migrate(struct db *db, const char *path, const char *const *migration
     if (rc < 0)
         return rc;
     if (version < 0 || (size_t)version > count)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "%s has schema version %lld, this program knows up to %zu: it was written by a newer one", path,
-                       (long long)version, count);
+        return err_set(err, ERR_UNSUPPORTED, "%s has schema version %lld, this program knows up to %zu: it was written by a newer one",
+                       path, (long long)version, count);
     for (size_t i = (size_t)version; i < count; i++) {
         char done[64];
         snprintf(done, sizeof done, "PRAGMA user_version = %zu", i + 1);

@@ -11,12 +11,12 @@ int db_conn_error(struct db_conn *conn, const char *what, struct err *err)
 {
     int extended = sqlite3_extended_errcode(conn->handle), code = extended & 0xff;
     int os = code == SQLITE_FULL ? ENOSPC : code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(conn->handle) : 0;
-    enum err_kind kind = os == ENOSPC || os == EDQUOT                                                        ? ERR_NO_SPACE
-                         : code == SQLITE_NOMEM                                                     ? ERR_NO_MEMORY
-                         : code == SQLITE_CORRUPT || code == SQLITE_NOTADB                          ? ERR_CORRUPT
+    enum err_kind kind = os == ENOSPC || os == EDQUOT                                                ? ERR_NO_SPACE
+                         : code == SQLITE_NOMEM                                                      ? ERR_NO_MEMORY
+                         : code == SQLITE_CORRUPT || code == SQLITE_NOTADB                           ? ERR_CORRUPT
                          : code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN ? ERR_DENIED
-                         : code == SQLITE_CONSTRAINT                                                ? ERR_CONFLICT
-                                                                                                    : ERR_IO;
+                         : code == SQLITE_CONSTRAINT                                                 ? ERR_CONFLICT
+                                                                                                     : ERR_IO;
     int rc = err_set(err, kind, "%s: %s (SQLite error %d)", what, sqlite3_errmsg(conn->handle), extended);
     if (err)
         err->code = os;

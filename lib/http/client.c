@@ -23,8 +23,7 @@ struct transfer {
     bool too_large;
 };
 
-int http_client_new(const char *endpoint, const char *access_key, const char *region, struct http_client **ret_client,
-                    struct err *err)
+int http_client_new(const char *endpoint, const char *access_key, const char *region, struct http_client **ret_client, struct err *err)
 {
     struct http_client *client = calloc(1, sizeof *client);
     if (!client)
@@ -135,8 +134,7 @@ static int error_of(CURLcode rc, const struct http_client *client, const struct 
     return err_set(err, ERR_IO, "talking to %s: %s", client->endpoint, curl_easy_strerror(rc));
 }
 
-int http_client_call(struct http_client *client, const struct http_call *call, struct http_answer *ret_answer,
-                     struct err *err)
+int http_client_call(struct http_client *client, const struct http_call *call, struct http_answer *ret_answer, struct err *err)
 {
     CLEANUP(freep) char *url = str_format("%s%s", client->endpoint, call->path);
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");

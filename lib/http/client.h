@@ -16,7 +16,7 @@ struct http_client;
 
 struct http_call {
     const char *method;
-    const char *path;         /* with query, already escaped */
+    const char *path;           /* with query, already escaped */
     const char *const *headers; /* "Name: value", NULL-terminated; or NULL */
     const void *body;
     size_t body_len;
@@ -39,8 +39,7 @@ int http_client_new(const char *endpoint, const char *access_key, const char *re
                     struct err *err) WARN_UNUSED;
 void http_client_free(struct http_client *client);
 /* Any HTTP status is a success here; ERR_UNAVAILABLE: nobody answers at the endpoint, ERR_TIMEOUT, ERR_IO. */
-int http_client_call(struct http_client *client, const struct http_call *call, struct http_answer *ret_answer,
-                     struct err *err) WARN_UNUSED;
+int http_client_call(struct http_client *client, const struct http_call *call, struct http_answer *ret_answer, struct err *err) WARN_UNUSED;
 void http_answer_free(struct http_answer *answer);
 /* The value of a header (name in lower case) copied into out; false if absent or too long. */
 bool http_answer_header(const struct http_answer *answer, const char *name, char *out, size_t cap);

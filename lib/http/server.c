@@ -23,11 +23,11 @@
 #define SWEEP_US 250000          /* how often connections are looked at */
 #define MMAP_THRESHOLD (1 << 20) /* bodies beyond it are mapped from a file */
 #define ACCEPTS_PER_EVENT 16
-#define RECEIVING_SAFE_US 5000000 /* a request that has been coming for less is not cut to make room */
+#define RECEIVING_SAFE_US 5000000        /* a request that has been coming for less is not cut to make room */
 #define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in the heap, */
 #define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
 #define HEAP_BODIES_MAX (96u << 20)      /* beyond so many bytes of bodies new ones are mapped */
-#define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
+#define H2O_TIMEOUT_MS (3600 * 1000)     /* beyond ours, which the sweep keeps */
 
 /* ---- connections ---- */
 
@@ -80,8 +80,7 @@ static bool is_readable(int fd)
 static bool make_room(struct http_listener *listener)
 {
     struct conn *conn, *idle = NULL, *slow = NULL;
-    TAILQ_FOREACH(conn, &listener->conns, link)
-    {
+    TAILQ_FOREACH(conn, &listener->conns, link) {
         if (conn->pending || conn->cut)
             continue;
         if (!is_receiving(conn) && idle && idle->since_us <= conn->since_us)
@@ -118,8 +117,7 @@ static void on_accept(h2o_socket_t *sock, const char *err);
 static void resume_accepting(struct http_server *server)
 {
     struct http_listener *listener;
-    TAILQ_FOREACH(listener, &server->listeners, link)
-    {
+    TAILQ_FOREACH(listener, &server->listeners, link) {
         if (!listener->paused)
             continue;
         listener->paused = false; /* what waits is accepted, or the listener paused again, on its event */
@@ -210,8 +208,7 @@ static void on_sweep(void *arg)
     int64_t now = clock_mono_us();
     struct http_listener *listener;
     struct bodies bodies = {0};
-    TAILQ_FOREACH(listener, &server->listeners, link)
-    {
+    TAILQ_FOREACH(listener, &server->listeners, link) {
         struct conn *conn, *next;
         for (conn = TAILQ_FIRST(&listener->conns); conn; conn = next) {
             next = TAILQ_NEXT(conn, link);

@@ -30,12 +30,12 @@ struct http_header {
 };
 
 struct http_options {
-    size_t body_bytes_max;       /* larger entities get 413 */
+    size_t body_bytes_max; /* larger entities get 413 */
     size_t header_bytes_max;
-    int64_t request_ms_max;      /* from the first byte to the end of the body: a slow client is cut */
-    int64_t idle_ms_max;         /* keep-alive */
-    unsigned connections_max;    /* of each listener; past it the oldest idle ones are cut */
-    const char *tmp_dir;         /* where bodies over 1 MiB are mapped while there are many; borrowed for the server's life */
+    int64_t request_ms_max;   /* from the first byte to the end of the body: a slow client is cut */
+    int64_t idle_ms_max;      /* keep-alive */
+    unsigned connections_max; /* of each listener; past it the oldest idle ones are cut */
+    const char *tmp_dir;      /* where bodies over 1 MiB are mapped while there are many; borrowed for the server's life */
     /* Headers and body of what the server refuses itself (400 malformed, 413 and 431 too large), living for ever. NULL, or a NULL
      * answer: plain text. */
     const struct http_reply *(*refusal)(int status);
@@ -58,8 +58,7 @@ unsigned http_server_pending(const struct http_server *server);
 
 /* Takes the listening socket fd (also one made in another network namespace). context is borrowed and comes back from
  * http_req_context(): which way in this was. */
-int http_server_add(struct http_server *server, int fd, void *context, struct http_listener **ret_listener,
-                    struct err *err) WARN_UNUSED;
+int http_server_add(struct http_server *server, int fd, void *context, struct http_listener **ret_listener, struct err *err) WARN_UNUSED;
 /* Another connections_max for this listener. */
 void http_listener_limit(struct http_listener *listener, unsigned connections_max);
 /* Closes the listener and cuts its connections; their pending requests see their gone callback first. What they had sent by

@@ -48,8 +48,7 @@ static void on_listener(void *arg, uint32_t events)
 void api_listener_watch(struct session *session)
 {
     struct err err;
-    if (session->listener < 0 || session->listener_watch || session->conn_count >= LIMIT_CONNS ||
-        loop_timer_is_set(&session->accept_timer))
+    if (session->listener < 0 || session->listener_watch || session->conn_count >= LIMIT_CONNS || loop_timer_is_set(&session->accept_timer))
         return;
     if (loop_add(session->loop, session->listener, EPOLLIN, on_listener, session, &session->listener_watch, &err) < 0)
         loop_timer_set(session->loop, &session->accept_timer, clock_mono_us() + RETRY_ACCEPT_US);

@@ -15,17 +15,15 @@ enum extension_input { INPUT_REGISTER, INPUT_NEXT, INPUT_EVENT, INPUT_INIT_ERROR
 
 static const unsigned char table[EXTENSION_STATE_COUNT][INPUT_COUNT] = {
     [EXTENSION_EXPECTED] = {[INPUT_REGISTER] = TO(EXTENSION_REGISTERED)},
-    [EXTENSION_REGISTERED] = {[INPUT_NEXT] = TO(EXTENSION_READY),
-                              [INPUT_INIT_ERROR] = TO(EXTENSION_INIT_ERROR),
-                              [INPUT_EXIT_ERROR] = TO(EXTENSION_EXIT_ERROR)},
+    [EXTENSION_REGISTERED] =
+        {[INPUT_NEXT] = TO(EXTENSION_READY), [INPUT_INIT_ERROR] = TO(EXTENSION_INIT_ERROR), [INPUT_EXIT_ERROR] = TO(EXTENSION_EXIT_ERROR)},
     [EXTENSION_READY] = {[INPUT_EVENT] = TO(EXTENSION_RUNNING), [INPUT_EXIT_ERROR] = TO(EXTENSION_EXIT_ERROR)},
     [EXTENSION_RUNNING] = {[INPUT_NEXT] = TO(EXTENSION_READY), [INPUT_EXIT_ERROR] = TO(EXTENSION_EXIT_ERROR)},
     [EXTENSION_INIT_ERROR] = {[INPUT_INIT_ERROR] = TO(EXTENSION_INIT_ERROR)},
     [EXTENSION_EXIT_ERROR] = {[INPUT_EXIT_ERROR] = TO(EXTENSION_EXIT_ERROR)},
 };
 
-static const char *const state_names[EXTENSION_STATE_COUNT] = {"Started", "Registered", "Ready",
-                                                               "Running", "InitError",  "ExitError"};
+static const char *const state_names[EXTENSION_STATE_COUNT] = {"Started", "Registered", "Ready", "Running", "InitError", "ExitError"};
 static const char *const input_names[INPUT_COUNT] = {"Registered", "Ready", "Running", "InitError", "Exited"};
 
 static bool set_state(struct extension *extension, enum extension_input input)
@@ -126,8 +124,9 @@ static void answer_registered(struct http_conn *conn, const struct extension *ex
     CLEANUP(freep) char *body = str_format("%s\n", json);
     char header[96];
     snprintf(header, sizeof header, "Lambda-Extension-Identifier: %s\r\n", extension->id);
-    http_conn_answer(conn, &(struct http_answer){.status = 200, .content_type = "application/json", .headers = header,
-                                                 .body = body, .body_len = strlen(body)});
+    http_conn_answer(conn,
+                     &(struct http_answer){
+                         .status = 200, .content_type = "application/json", .headers = header, .body = body, .body_len = strlen(body)});
 }
 
 void extension_register(struct http_conn *conn)
@@ -203,8 +202,8 @@ static void send_event(struct http_conn *conn, const char *json, size_t len)
     char id[ID_UUID_BYTES], header[96];
     id_uuid(id);
     snprintf(header, sizeof header, "Lambda-Extension-Event-Identifier: %s\r\n", id);
-    http_conn_answer(conn, &(struct http_answer){.status = 200, .content_type = "application/json", .headers = header,
-                                                 .body = json, .body_len = len});
+    http_conn_answer(
+        conn, &(struct http_answer){.status = 200, .content_type = "application/json", .headers = header, .body = json, .body_len = len});
 }
 
 void extension_next(struct http_conn *conn)

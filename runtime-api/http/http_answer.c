@@ -65,7 +65,9 @@ void http_conn_send_event(struct http_conn *conn)
 void http_conn_refuse(struct http_conn *conn, int status)
 {
     conn->close_after = conn->linger = true;
-    http_conn_answer(conn, &(struct http_answer){.status = status, .content_type = "text/plain; charset=utf-8",
-                                                 .body = reason(status), .body_len = strlen(reason(status))});
+    http_conn_answer(conn, &(struct http_answer){.status = status,
+                                                 .content_type = "text/plain; charset=utf-8",
+                                                 .body = reason(status),
+                                                 .body_len = strlen(reason(status))});
     http_conn_set_state(conn, HTTP_CONN_ANSWER);
 }

@@ -134,8 +134,7 @@ void http_conns_own_payload(struct session *session)
     struct http_conn *conn = TAILQ_FIRST(&session->conns);
     while (conn) {
         struct http_conn *after = TAILQ_NEXT(conn, link);
-        if (conn->out.lent_len &&
-            (buffered(session) + conn->out.lent_len > LIMIT_BUFFERED_BYTES || sender_own(&conn->out) < 0))
+        if (conn->out.lent_len && (buffered(session) + conn->out.lent_len > LIMIT_BUFFERED_BYTES || sender_own(&conn->out) < 0))
             http_conn_close(conn);
         conn = after;
     }
@@ -339,7 +338,9 @@ void http_conn_adopt(struct session *session, int fd)
     int one = 1;
     struct http_conn *conn = calloc(1, sizeof *conn);
     if (conn)
-        *conn = (struct http_conn){.session = session, .fd = fd, .interest = EPOLLIN | EPOLLRDHUP,
+        *conn = (struct http_conn){.session = session,
+                                   .fd = fd,
+                                   .interest = EPOLLIN | EPOLLRDHUP,
                                    .in = BUF_INIT(LIMIT_HEAD_BYTES + CHUNK_READ_BYTES),
                                    .head = BUF_INIT(LIMIT_HEAD_BYTES + CHUNK_READ_BYTES)};
     if (!conn || loop_add(session->loop, fd, conn->interest, on_event, conn, &conn->watch, &err) < 0) {

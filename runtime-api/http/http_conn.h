@@ -54,7 +54,7 @@ struct http_conn {
     bool answered; /* out holds the answer, also while the body still comes in */
     bool close_after, linger;
     bool sends_event;
-    bool more; /* in holds a request that came behind one which was answered from outside */
+    bool more;                   /* in holds a request that came behind one which was answered from outside */
     struct extension *extension; /* parked for it */
 };
 

@@ -45,8 +45,8 @@ static const struct route routes[] = {
 void answer_status(struct http_conn *conn, int status, const char *json)
 {
     CLEANUP(freep) char *body = str_format("%s\n", json);
-    http_conn_answer(conn, &(struct http_answer){.status = status, .content_type = "application/json", .body = body,
-                                                 .body_len = strlen(body)});
+    http_conn_answer(conn,
+                     &(struct http_answer){.status = status, .content_type = "application/json", .body = body, .body_len = strlen(body)});
 }
 
 void answer_error(struct http_conn *conn, int status, const char *type, const char *fmt, ...)
@@ -82,8 +82,10 @@ static void answer_forbidden(struct http_conn *conn, enum runtime_input input)
 
 static void answer_text(struct http_conn *conn, int status, const char *headers, const char *text)
 {
-    http_conn_answer(conn, &(struct http_answer){.status = status, .content_type = "text/plain; charset=utf-8",
-                                                 .headers = headers, .body = text, .body_len = strlen(text)});
+    http_conn_answer(
+        conn,
+        &(struct http_answer){
+            .status = status, .content_type = "text/plain; charset=utf-8", .headers = headers, .body = text, .body_len = strlen(text)});
 }
 
 /* ---- finding the route ---- */
@@ -95,8 +97,7 @@ static bool matches(struct http_text path, const char *pattern, struct http_text
     if (!star)
         return http_text_is(path, pattern);
     size_t before = (size_t)(star - pattern), after = strlen(star + 1);
-    if (path.n <= before + after || memcmp(path.p, pattern, before) != 0 ||
-        memcmp(path.p + path.n - after, star + 1, after) != 0)
+    if (path.n <= before + after || memcmp(path.p, pattern, before) != 0 || memcmp(path.p + path.n - after, star + 1, after) != 0)
         return false;
     *ret_segment = (struct http_text){path.p + before, path.n - before - after};
     return !memchr(ret_segment->p, '/', ret_segment->n);
@@ -282,8 +283,7 @@ static void read_report(struct http_conn *conn, struct error_report *report)
     if (http_request_header(&conn->request, "Lambda-Runtime-Function-Error-Type", &text))
         http_text_copy(text, type, sizeof type);
     error_report_fill(report, type, conn->body.len ? conn->body.data : "", conn->body.len);
-    if (http_request_header(&conn->request, "Content-Type", &text) &&
-        http_text_is(text, "application/vnd.aws.lambda.error.cause+json"))
+    if (http_request_header(&conn->request, "Content-Type", &text) && http_text_is(text, "application/vnd.aws.lambda.error.cause+json"))
         error_report_split_cause(report);
     else if (http_request_header(&conn->request, "Lambda-Runtime-Function-XRay-Error-Cause", &text))
         error_report_set_cause(report, text.p, text.n);

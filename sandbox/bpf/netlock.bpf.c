@@ -59,8 +59,7 @@ static __always_inline int check_v4(struct bpf_sock_addr *ctx)
 
 static __always_inline int check_v6(struct bpf_sock_addr *ctx)
 {
-    return is_own_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]) ? ALLOW
-                                                                                             : refuse();
+    return is_own_v6(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]) ? ALLOW : refuse();
 }
 
 SEC("cgroup/connect4")
@@ -105,8 +104,7 @@ int room_egress(struct __sk_buff *skb)
     if (skb->protocol == bpf_htons(0x0800))
         own = bpf_skb_load_bytes(skb, 16, address, 4) == 0 && is_own_v4(address[0]);
     else if (skb->protocol == bpf_htons(0x86dd))
-        own = bpf_skb_load_bytes(skb, 24, address, 16) == 0 &&
-              is_own_v6(address[0], address[1], address[2], address[3]);
+        own = bpf_skb_load_bytes(skb, 24, address, 16) == 0 && is_own_v6(address[0], address[1], address[2], address[3]);
     else
         own = 0;
     if (!own)

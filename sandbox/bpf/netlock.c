@@ -52,11 +52,10 @@ static int attach_all(struct netlock *lock, int cgroup_fd, struct err *err)
             return err_set(err, ERR_INTERNAL, "more than %d BPF programs", PROGRAMS_MAX);
         struct bpf_link *link = bpf_program__attach_cgroup(program, cgroup_fd);
         if (!link)
-            return err_set(
-                err, ERR_UNSUPPORTED,
-                "Sockets and devices are not locked by BPF as well: %s cannot be attached to the control "
-                "group: %s",
-                name, strerror(errno));
+            return err_set(err, ERR_UNSUPPORTED,
+                           "Sockets and devices are not locked by BPF as well: %s cannot be attached to the control "
+                           "group: %s",
+                           name, strerror(errno));
         lock->links[lock->link_count++] = link;
     }
     return 0;
@@ -65,23 +64,18 @@ static int attach_all(struct netlock *lock, int cgroup_fd, struct err *err)
 int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err)
 {
     if (cgroup_fd < 0)
-        return err_set(
-            err, ERR_UNSUPPORTED,
-            "Sockets and devices are not locked by BPF as well: there is no usable cgroup v2 tree");
+        return err_set(err, ERR_UNSUPPORTED, "Sockets and devices are not locked by BPF as well: there is no usable cgroup v2 tree");
     struct netlock *lock = calloc(1, sizeof *lock);
     if (!lock)
         return err_set(err, ERR_NO_MEMORY, "no memory for the BPF programs");
     libbpf_set_print(NULL);
     LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "netlock");
-    lock->object =
-        bpf_object__open_mem(netlock_object, (size_t)(netlock_object_end - netlock_object), &options);
+    lock->object = bpf_object__open_mem(netlock_object, (size_t)(netlock_object_end - netlock_object), &options);
     if (!lock->object || bpf_object__load(lock->object) < 0) {
         int code = errno;
-        err_set(
-            err, ERR_UNSUPPORTED,
-            "Sockets and devices are not locked by BPF as well: %s%s",
-            code == EPERM ? "that needs root of this machine" : "the kernel does not take the programs: ",
-            code == EPERM ? "" : strerror(code));
+        err_set(err, ERR_UNSUPPORTED, "Sockets and devices are not locked by BPF as well: %s%s",
+                code == EPERM ? "that needs root of this machine" : "the kernel does not take the programs: ",
+                code == EPERM ? "" : strerror(code));
         err->code = code;
         netlock_close(lock);
         return -ERR_UNSUPPORTED;

@@ -21,7 +21,6 @@ struct netlock;
 int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err) WARN_UNUSED;
 /* What the room's sockets sent over its loopback, in both directions: each packet counts once, with its IP
  * header. Zeros for a room that sent nothing. */
-void netlock_count(const struct netlock *lock, uint64_t cgroup_id, uint64_t *ret_bytes,
-                   uint64_t *ret_packets);
+void netlock_count(const struct netlock *lock, uint64_t cgroup_id, uint64_t *ret_bytes, uint64_t *ret_packets);
 void netlock_forget(struct netlock *lock, uint64_t cgroup_id);
 void netlock_close(struct netlock *lock);

@@ -7,8 +7,7 @@ int netlock_open(int cgroup_fd, struct netlock **ret_lock, struct err *err)
 {
     (void)cgroup_fd;
     (void)ret_lock;
-    return err_set(err, ERR_UNSUPPORTED,
-                   "Sockets and devices are not locked by BPF as well: this build was made without %s",
+    return err_set(err, ERR_UNSUPPORTED, "Sockets and devices are not locked by BPF as well: this build was made without %s",
                    NETLOCK_LACKS);
 }
 

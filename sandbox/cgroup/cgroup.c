@@ -185,8 +185,7 @@ static void kill_leaf(const struct cgroups *cgroups, const char *leaf)
 {
     struct err err;
     const struct cgroup_hierarchy *freezer = cgroups->duty[CGROUP_FREEZER];
-    bool whole =
-        cgroups->unified && cgroup_write(cgroups->unified->root_fd, leaf, "cgroup.kill", "1", &err) == 0;
+    bool whole = cgroups->unified && cgroup_write(cgroups->unified->root_fd, leaf, "cgroup.kill", "1", &err) == 0;
     bool frozen = !whole && freezer && freezer->kind->freeze(freezer, leaf, true, &err) == 0;
     /* Processes may also sit in one hierarchy only, when their maker died in the middle. */
     for (size_t i = 0; i < cgroups->count; i++) {
@@ -222,8 +221,7 @@ static bool remove_dir(int parent, const char *name, int64_t deadline_us)
 
 /* Groups below a leaf: nothing of ours makes them, a child of a delegated test might. prefix names the leaf
  * so far. */
-static void sweep_below(struct cgroups *cgroups, const struct cgroup_hierarchy *h, const char *prefix,
-                        int depth, int64_t deadline_us)
+static void sweep_below(struct cgroups *cgroups, const struct cgroup_hierarchy *h, const char *prefix, int depth, int64_t deadline_us)
 {
     int fd = openat(h->root_fd, prefix ? prefix : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -235,8 +233,7 @@ static void sweep_below(struct cgroups *cgroups, const struct cgroup_hierarchy *
     while ((entry = readdir(dir))) {
         char path[CGROUP_PATH_MAX - 64];
         if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
-            snprintf(path, sizeof path, "%s%s%s", prefix ? prefix : "", prefix ? "/" : "", entry->d_name) >=
-                (int)sizeof path)
+            snprintf(path, sizeof path, "%s%s%s", prefix ? prefix : "", prefix ? "/" : "", entry->d_name) >= (int)sizeof path)
             continue;
         kill_leaf(cgroups, path);
         if (depth < DEPTH_MAX)
@@ -413,8 +410,7 @@ int cgroup_destroy(struct cgroup *group, struct err *err)
     for (size_t i = 0; i < group->owner->count; i++) {
         if (group->removed[i])
             continue;
-        if (unlinkat(group->owner->hierarchies[i].root_fd, group->leaf, AT_REMOVEDIR) < 0 &&
-            errno != ENOENT) {
+        if (unlinkat(group->owner->hierarchies[i].root_fd, group->leaf, AT_REMOVEDIR) < 0 && errno != ENOENT) {
             if (errno != EBUSY)
                 return err_errno(err, "removing the control group %s", group->leaf);
             err_set(err, ERR_CONFLICT, "the control group %s still has tasks", group->leaf);

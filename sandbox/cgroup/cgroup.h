@@ -50,8 +50,7 @@ int cgroup_unified_fd(const struct cgroups *cgroups);
  * asked. */
 void cgroup_sweep(struct cgroups *cgroups, bool and_root);
 
-int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_group,
-                struct err *err) WARN_UNUSED;
+int cgroup_make(struct cgroups *cgroups, const char *leaf, struct cgroup **ret_group, struct err *err) WARN_UNUSED;
 int cgroup_attach_pid(struct cgroup *group, int pid, struct err *err) WARN_UNUSED;
 /* Open cgroup.procs (v1: tasks of each hierarchy) descriptors for a process that will attach itself by
  * writing "0"; borrowed, valid until destroy or cgroup_procs_close. Returns how many (<=

@@ -46,12 +46,10 @@ static bool own_path(const struct cgroup_hierarchy *h, const char *self, char *r
     for (const char *line = self; *line; line += strcspn(line, "\n"), line += *line == '\n') {
         char list[256], path[CGROUP_PATH_MAX];
         list[0] = '\0';
-        if (sscanf(line, "%*d:%255[^:\n]:%511[^\n]", list, path) != 2 &&
-            sscanf(line, "%*d::%511[^\n]", path) != 1)
+        if (sscanf(line, "%*d:%255[^:\n]:%511[^\n]", list, path) != 2 && sscanf(line, "%*d::%511[^\n]", path) != 1)
             continue;
         char first[64];
-        snprintf(first, sizeof first, ",%.*s,", (int)(strcspn(list, ",") < 60 ? strcspn(list, ",") : 60),
-                 list);
+        snprintf(first, sizeof first, ",%.*s,", (int)(strcspn(list, ",") < 60 ? strcspn(list, ",") : 60), list);
         if (h->kind->version == 2 ? list[0] == '\0' : list[0] && strstr(h->controllers, first))
             return str_copy(ret_path, CGROUP_PATH_MAX, path);
     }
@@ -59,8 +57,7 @@ static bool own_path(const struct cgroup_hierarchy *h, const char *self, char *r
 }
 
 /* Where we may work: fills h->base, or says why not. root is the mount's own root within the hierarchy. */
-static bool choose_base(struct cgroups *cgroups, struct cgroup_hierarchy *h, const char *root,
-                        const char *self)
+static bool choose_base(struct cgroups *cgroups, struct cgroup_hierarchy *h, const char *root, const char *self)
 {
     char path[CGROUP_PATH_MAX], own[2 * CGROUP_PATH_MAX];
     if (own_path(h, self, path)) {
@@ -80,11 +77,9 @@ static bool choose_base(struct cgroups *cgroups, struct cgroup_hierarchy *h, con
     if (geteuid() == 0 && access(h->mount, W_OK) == 0)
         return str_copy(h->base, sizeof h->base, h->mount);
     if (h->kind->version == 2)
-        cgroup_say_missing(
-            cgroups,
-            "The control group of this process is not delegated to it: start it as a system service with "
-            "Delegate=yes or by `systemd-run --user --scope -p Delegate=yes` (after `su` there is no user "
-            "manager: log in properly, or `loginctl enable-linger USER`).");
+        cgroup_say_missing(cgroups, "The control group of this process is not delegated to it: start it as a system service with "
+                                    "Delegate=yes or by `systemd-run --user --scope -p Delegate=yes` (after `su` there is no user "
+                                    "manager: log in properly, or `loginctl enable-linger USER`).");
     return false;
 }
 
@@ -103,8 +98,7 @@ static bool open_root(struct cgroups *cgroups, struct cgroup_hierarchy *h)
 
 static bool is_wanted(const struct cgroup_hierarchy *h)
 {
-    return h->kind->version == 2 || has(h, "cpu") || has(h, "cpuacct") || has(h, "memory") ||
-           has(h, "pids") || has(h, "freezer");
+    return h->kind->version == 2 || has(h, "cpu") || has(h, "cpuacct") || has(h, "memory") || has(h, "pids") || has(h, "freezer");
 }
 
 static void add_mount(struct cgroups *cgroups, char *line, const char *self)
@@ -112,8 +106,8 @@ static void add_mount(struct cgroups *cgroups, char *line, const char *self)
     char root[CGROUP_PATH_MAX], type[32], super[256];
     struct cgroup_hierarchy h = {.base_fd = -1, .root_fd = -1};
     const char *tail = strstr(line, " - ");
-    if (!tail || sscanf(line, "%*d %*d %*s %511s %511s", root, h.mount) != 2 ||
-        sscanf(tail, " - %31s %*s %255s", type, super) != 2 || cgroups->count == CGROUP_HIERARCHIES_MAX)
+    if (!tail || sscanf(line, "%*d %*d %*s %511s %511s", root, h.mount) != 2 || sscanf(tail, " - %31s %*s %255s", type, super) != 2 ||
+        cgroups->count == CGROUP_HIERARCHIES_MAX)
         return;
     if (str_eq(type, "cgroup2")) {
         char text[CGROUP_TEXT_MAX];
@@ -154,8 +148,7 @@ static void share_duties(struct cgroups *cgroups)
             cgroup_v2_enable(&cgroups->hierarchies[i], cgroups, &mask);
     for (unsigned duty = 0; duty < CGROUP_DUTIES; duty++) {
         for (size_t i = 0; i < cgroups->count; i++)
-            if (cgroups->hierarchies[i].kind->version == 1 &&
-                has(&cgroups->hierarchies[i], controllers[duty]))
+            if (cgroups->hierarchies[i].kind->version == 1 && has(&cgroups->hierarchies[i], controllers[duty]))
                 cgroups->duty[duty] = &cgroups->hierarchies[i];
         if (!cgroups->duty[duty] && (mask & (1u << duty)))
             cgroups->duty[duty] = cgroups->unified;

@@ -31,10 +31,8 @@ struct cgroup_kind {
     int (*limit_memory)(const struct cgroup_hierarchy *h, const char *leaf, uint64_t bytes, struct err *err);
     int (*limit_cpu)(const struct cgroup_hierarchy *h, const char *leaf, uint32_t milli, struct err *err);
     int (*freeze)(const struct cgroup_hierarchy *h, const char *leaf, bool frozen, struct err *err);
-    int (*use_memory)(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                      struct err *err);
-    int (*use_cpu)(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                   struct err *err);
+    int (*use_memory)(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err);
+    int (*use_cpu)(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err);
     /* Prepares a fresh leaf's out-of-memory handling; the descriptor of cgroup_oom_fd(), owned by the caller.
      */
     int (*watch_oom)(const struct cgroup_hierarchy *h, const char *leaf, int *ret_fd, struct err *err);
@@ -51,8 +49,8 @@ struct cgroup_hierarchy {
     char base[CGROUP_PATH_MAX];  /* the directory that we may work in */
     char controllers[256];       /* ",cpu,cpuacct," */
     int base_fd, root_fd;        /* base, and our own directory in it; -1 when closed */
-    bool threaded; /* a v2 tree that only freezes and counts: a task may join its threaded leaves without
-                      the lock on all processes, whose every taking waits for a grace period of RCU */
+    bool threaded;               /* a v2 tree that only freezes and counts: a task may join its threaded leaves without
+                                    the lock on all processes, whose every taking waits for a grace period of RCU */
 };
 
 struct cgroups {

@@ -89,14 +89,12 @@ static int freeze(const struct cgroup_hierarchy *h, const char *leaf, bool froze
     return cgroup_write(h->root_fd, leaf, "freezer.state", frozen ? "FROZEN" : "THAWED", err);
 }
 
-static int use_memory(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                      struct err *err)
+static int use_memory(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err)
 {
     return cgroup_use_memory(h, leaf, "memory.usage_in_bytes", "memory.oom_control", usage, err);
 }
 
-static int use_cpu(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                   struct err *err)
+static int use_cpu(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err)
 {
     char text[CGROUP_TEXT_MAX];
     if (cgroup_read(h->root_fd, leaf, "cpuacct.usage", text, err) < 0)

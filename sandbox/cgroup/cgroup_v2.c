@@ -22,7 +22,7 @@
 /* For shares below QUOTA_US_MIN in a normal period. Not longer: a running period ends before a change counts.
  */
 #define LONG_PERIOD_US 100000
-#define WEIGHT_PER_CPU 100 /* so that all keep their proportion when together they want more than there is */
+#define WEIGHT_PER_CPU 100     /* so that all keep their proportion when together they want more than there is */
 #define EMPTYING_ROUNDS_MAX 20 /* processes may fork while we move them */
 
 static int limit_memory(const struct cgroup_hierarchy *h, const char *leaf, uint64_t bytes, struct err *err)
@@ -33,8 +33,7 @@ static int limit_memory(const struct cgroup_hierarchy *h, const char *leaf, uint
     if (cgroup_write(h->root_fd, leaf, "memory.max", text, err) < 0)
         return -(int)err->kind;
     struct err swap; /* a kernel without swap accounting has no such file */
-    if (cgroup_write(h->root_fd, leaf, "memory.swap.max", bytes ? "0" : "max", &swap) < 0 &&
-        swap.code != ENOENT) {
+    if (cgroup_write(h->root_fd, leaf, "memory.swap.max", bytes ? "0" : "max", &swap) < 0 && swap.code != ENOENT) {
         *err = swap;
         return -(int)swap.kind;
     }
@@ -47,8 +46,7 @@ static int limit_cpu(const struct cgroup_hierarchy *h, const char *leaf, uint32_
     if (milli) {
         uint64_t period = (uint64_t)milli * PERIOD_US / 1000 < QUOTA_US_MIN ? LONG_PERIOD_US : PERIOD_US;
         uint64_t quota = (uint64_t)milli * period / 1000;
-        snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, quota < QUOTA_US_MIN ? QUOTA_US_MIN : quota,
-                 period);
+        snprintf(text, sizeof text, "%" PRIu64 " %" PRIu64, quota < QUOTA_US_MIN ? QUOTA_US_MIN : quota, period);
     }
     if (cgroup_write(h->root_fd, leaf, "cpu.max", text, err) < 0)
         return -(int)err->kind;
@@ -62,14 +60,12 @@ static int freeze(const struct cgroup_hierarchy *h, const char *leaf, bool froze
     return cgroup_write(h->root_fd, leaf, "cgroup.freeze", frozen ? "1" : "0", err);
 }
 
-static int use_memory(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                      struct err *err)
+static int use_memory(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err)
 {
     return cgroup_use_memory(h, leaf, "memory.current", "memory.events", usage, err);
 }
 
-static int use_cpu(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage,
-                   struct err *err)
+static int use_cpu(const struct cgroup_hierarchy *h, const char *leaf, struct cgroup_usage *usage, struct err *err)
 {
     char text[CGROUP_TEXT_MAX];
     if (cgroup_read(h->root_fd, leaf, "cpu.stat", text, err) < 0)
@@ -143,8 +139,8 @@ bool cgroup_v2_is_delegated(const char *dir)
      * directory away without systemd. The manager's own directories are left alone. */
     struct stat st;
     const char *name = strrchr(dir, '/');
-    return !is_host_root() && name && !str_starts(name, "/user@") && !str_eq(name, "/init.scope") &&
-           stat(dir, &st) == 0 && st.st_uid == geteuid() && access(dir, W_OK) == 0;
+    return !is_host_root() && name && !str_starts(name, "/user@") && !str_eq(name, "/init.scope") && stat(dir, &st) == 0 &&
+           st.st_uid == geteuid() && access(dir, W_OK) == 0;
 }
 
 /* Moves every process that sits in base itself (the daemon, a wrapper shell, we) to a leaf beside our own
@@ -161,8 +157,7 @@ static void empty_base(const struct cgroup_hierarchy *h)
             return;
         for (pid = strtok_r(text, "\n", &rest); pid; pid = strtok_r(NULL, "\n", &rest))
             /* "0" is a process outside of our pid namespace; as a target it would mean ourselves. */
-            if (strcmp(pid, "0") != 0 &&
-                cgroup_write(h->base_fd, "supervisor", "cgroup.procs", pid, &err) < 0)
+            if (strcmp(pid, "0") != 0 && cgroup_write(h->base_fd, "supervisor", "cgroup.procs", pid, &err) < 0)
                 continue; /* it ended, or is not ours: subtree_control will say */
     }
 }
@@ -181,8 +176,7 @@ void cgroup_v2_enable(struct cgroup_hierarchy *h, struct cgroups *cgroups, unsig
         enum cgroup_duty duty;
     } wanted[] = {{"memory", CGROUP_MEMORY}, {"cpu", CGROUP_CPU}, {"pids", CGROUP_PIDS}};
     unsigned mask = 0;
-    if (faccessat(h->base_fd, "cgroup.type", F_OK, 0) ==
-        0) /* not the tree's real root, which may hold processes */
+    if (faccessat(h->base_fd, "cgroup.type", F_OK, 0) == 0) /* not the tree's real root, which may hold processes */
         empty_base(h);
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         char key[40];
@@ -193,8 +187,7 @@ void cgroup_v2_enable(struct cgroup_hierarchy *h, struct cgroups *cgroups, unsig
         if (hand_down(h->base_fd, wanted[i].name, &err) && hand_down(h->root_fd, wanted[i].name, &err))
             mask |= 1u << wanted[i].duty;
         else
-            cgroup_say_missing(cgroups, "The %s controller cannot be handed down below %s: %s.",
-                               wanted[i].name, h->base, err.msg);
+            cgroup_say_missing(cgroups, "The %s controller cannot be handed down below %s: %s.", wanted[i].name, h->base, err.msg);
     }
     *ret_mask = mask;
 }

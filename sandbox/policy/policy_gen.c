@@ -192,8 +192,7 @@ static scmp_filter_ctx start(uint32_t default_action)
     /* The native architecture of the context must be ours even when the generator runs elsewhere. */
     if (!ctx || seccomp_arch_native() != SCMP_ARCH_X86_64)
         fail(0, "the policy is written for x86-64");
-    if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 ||
-        seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
+    if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0 || seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0)
         fail(0, "libseccomp is older than 2.5");
     return ctx;
 }
@@ -202,8 +201,7 @@ static void add_rule(scmp_filter_ctx ctx, const struct line *line, uint32_t acti
 {
     struct scmp_arg_cmp cmp[CONDITIONS_MAX];
     for (unsigned i = 0; i < line->conditions; i++)
-        cmp[i] = (struct scmp_arg_cmp){line->condition[i].arg, SCMP_CMP_MASKED_EQ, line->condition[i].mask,
-                                       line->condition[i].value};
+        cmp[i] = (struct scmp_arg_cmp){line->condition[i].arg, SCMP_CMP_MASKED_EQ, line->condition[i].mask, line->condition[i].value};
     int rc = seccomp_rule_add_exact_array(ctx, action, line->nr, line->conditions, cmp);
     if (rc < 0)
         fail(0, "%s: libseccomp: %s", line->call, strerror(-rc));
@@ -249,8 +247,7 @@ static void make_big(struct program *p)
         for (unsigned i = 0; i < line_count; i++)
             if (lines[i].action == want) {
                 put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)lines[i].nr);
-                put(p, BPF_RET | BPF_K, 0, 0,
-                    want == OTHERWISE_ALLOW ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM);
+                put(p, BPF_RET | BPF_K, 0, 0, want == OTHERWISE_ALLOW ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM);
             }
     put(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
 }
@@ -304,8 +301,7 @@ static void print_program(FILE *out, const char *name, void (*make)(struct progr
     make(&p);
     fprintf(out, "\nstatic const struct sock_filter %s_code[] = {\n", name);
     for (unsigned i = 0; i < p.len; i++)
-        fprintf(out, "    {0x%04x, %u, %u, 0x%08x},\n", p.code[i].code, p.code[i].jt, p.code[i].jf,
-                p.code[i].k);
+        fprintf(out, "    {0x%04x, %u, %u, 0x%08x},\n", p.code[i].code, p.code[i].jt, p.code[i].jf, p.code[i].k);
     fprintf(out,
             "};\nconst struct sock_fprog policy_%s = {sizeof %s_code / sizeof *%s_code, (struct sock_filter "
             "*)(void "
@@ -323,8 +319,7 @@ int main(int argc, char **argv)
     FILE *out = fopen(argv[2], "we");
     if (!out)
         fail(0, "%s: %s", argv[2], strerror(errno));
-    fputs("/* Made by policy_gen from policy.list: do not edit. */\n#include \"sandbox/policy/policy.h\"\n",
-          out);
+    fputs("/* Made by policy_gen from policy.list: do not edit. */\n#include \"sandbox/policy/policy.h\"\n", out);
     print_program(out, "big", make_big);
     print_program(out, "last", make_last);
     print_program(out, "pid1", make_pid1);

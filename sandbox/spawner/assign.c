@@ -58,8 +58,7 @@ static int set_affinity(struct room *room, const struct spawn_assign *assign, st
     int rc = 0;
     while (rc == 0 && (entry = readdir(dir))) {
         int64_t tid;
-        if (str_to_i64(entry->d_name, 1, INT32_MAX, &tid) && sched_setaffinity((pid_t)tid, sizeof set, &set) < 0 &&
-            errno != ESRCH)
+        if (str_to_i64(entry->d_name, 1, INT32_MAX, &tid) && sched_setaffinity((pid_t)tid, sizeof set, &set) < 0 && errno != ESRCH)
             rc = err_errno(err, "sched_setaffinity");
     }
     closedir(dir);

@@ -91,7 +91,9 @@ static void welcome(struct room *room)
         room_fail(room, "attest", &err);
         return;
     }
-    struct spawn_msg msg = {.op = SPAWN_ROOM_READY, .room_id = room->id, .ready.pid = room->worker.pid,
+    struct spawn_msg msg = {.op = SPAWN_ROOM_READY,
+                            .room_id = room->id,
+                            .ready.pid = room->worker.pid,
                             .ready.booted_us = (uint32_t)(clock_mono_us() - room->began_us)};
     size_t n = room->was_reset ? SPAWN_FD_RUNTIME : SPAWN_FD_COUNT;
     room_set_state(room, ROOM_BLANK);
@@ -307,9 +309,10 @@ static void on_timer(void *arg)
     else if (room->state == ROOM_CLEARING && clock_mono_us() < room->give_up_us)
         clear_further(room);
     else
-        room_fail(room, room->state == ROOM_FURNISHING ? "init timeout"
-                        : room->state == ROOM_CLEARING ? "clear timeout"
-                                                       : "worker timeout",
+        room_fail(room,
+                  room->state == ROOM_FURNISHING ? "init timeout"
+                  : room->state == ROOM_CLEARING ? "clear timeout"
+                                                 : "worker timeout",
                   &err);
 }
 
@@ -320,9 +323,17 @@ static struct room *room_new(struct zygote *zygote)
     struct room *room = calloc(1, sizeof *room);
     if (!room)
         return NULL;
-    *room = (struct room){.spawner = spawner, .zygote = zygote, .began_us = clock_mono_us(), .init_sock = -1, .control = -1,
-                          .ready = {-1, -1, -1, -1}, .worker_ends = {-1, -1}, .slot = UINT32_MAX, .zygote_slot = zygote->slot,
-                          .zygote_pid = zygote->child.pid, .init = {.exited = on_init_exited},
+    *room = (struct room){.spawner = spawner,
+                          .zygote = zygote,
+                          .began_us = clock_mono_us(),
+                          .init_sock = -1,
+                          .control = -1,
+                          .ready = {-1, -1, -1, -1},
+                          .worker_ends = {-1, -1},
+                          .slot = UINT32_MAX,
+                          .zygote_slot = zygote->slot,
+                          .zygote_pid = zygote->child.pid,
+                          .init = {.exited = on_init_exited},
                           .worker = {.exited = on_worker_exited}};
     room->init.arg = room->worker.arg = room;
     str_copy(room->prefix, sizeof room->prefix, zygote->spec.prefix);

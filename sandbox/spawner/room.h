@@ -21,10 +21,10 @@ enum room_state {
 struct room {
     uint32_t id; /* stoked's name for it; 0 while it is a spare */
     struct spawner *spawner;
-    struct zygote *zygote;        /* NULL when it is gone */
+    struct zygote *zygote;                                    /* NULL when it is gone */
     char prefix[SPAWN_PATH_MAX], var_runtime[SPAWN_PATH_MAX]; /* of its zygote, which a blank may outlive */
-    TAILQ_ENTRY(room) zygote_link; /* among its zygote's rooms */
-    TAILQ_ENTRY(room) order_link;  /* among those waiting to be ordered, or among its zygote's spares */
+    TAILQ_ENTRY(room) zygote_link;                            /* among its zygote's rooms */
+    TAILQ_ENTRY(room) order_link;                             /* among those waiting to be ordered, or among its zygote's spares */
     bool order_waits, is_spare;
     bool ordered; /* the zygote works on it, and counts it in owed */
     enum room_state state;
@@ -40,18 +40,18 @@ struct room {
     struct child init, worker;
     int init_sock, control;
     struct loop_watch *init_watch, *control_watch, *oom_watch;
-    int ready[SPAWN_FD_COUNT];     /* for ROOM_READY; -1 otherwise */
-    int worker_ends[2];            /* channel and log pipe for the worker, until the zygote has them; -1 otherwise */
+    int ready[SPAWN_FD_COUNT]; /* for ROOM_READY; -1 otherwise */
+    int worker_ends[2];        /* channel and log pipe for the worker, until the zygote has them; -1 otherwise */
     ino_t namespaces[ZYGOTE_NAMESPACES];
-    bool awaited;                  /* by a visit, when it was made */
-    bool sealed;                   /* the worker says so */
+    bool awaited;                          /* by a visit, when it was made */
+    bool sealed;                           /* the worker says so */
     bool frozen, viewed, was_reset, quiet; /* quiet: ROOM_FAILED said it, nobody waits for ROOM_DEAD */
-    uint64_t version_key;          /* of the view, when viewed */
+    uint64_t version_key;                  /* of the view, when viewed */
     uint64_t memory_limit, peak;
     struct cgroup_limits limits;
-    uint32_t oom_kills;            /* our own count: an OOM that we saw */
-    uint32_t oom_kills_before;     /* as of the last RESET */
-    struct spawn_stats last;       /* as of the last look */
+    uint32_t oom_kills;        /* our own count: an OOM that we saw */
+    uint32_t oom_kills_before; /* as of the last RESET */
+    struct spawn_stats last;   /* as of the last look */
     UT_hash_handle hh;
 };
 

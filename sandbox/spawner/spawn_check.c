@@ -37,8 +37,8 @@ static int check_zygote(const struct spawn_zygote *z, struct err *err)
 {
     if (z->kind < SPAWN_ZYGOTE_PYTHON || z->kind > SPAWN_ZYGOTE_NATIVE)
         return err_set(err, ERR_INVALID, "there is no zygote of kind %u", z->kind);
-    if (!ends(z->account, sizeof z->account) || !ends(z->interpreter, sizeof z->interpreter) ||
-        !ends(z->prefix, sizeof z->prefix) || !ends(z->var_runtime, sizeof z->var_runtime))
+    if (!ends(z->account, sizeof z->account) || !ends(z->interpreter, sizeof z->interpreter) || !ends(z->prefix, sizeof z->prefix) ||
+        !ends(z->var_runtime, sizeof z->var_runtime))
         return err_set(err, ERR_INVALID, "a text without an end");
     if (z->kind == SPAWN_ZYGOTE_NATIVE ? z->interpreter[0] != '\0' : !is_plain_path(z->interpreter))
         return err_set(err, ERR_INVALID, "no interpreter's path: \"%s\"", z->interpreter);

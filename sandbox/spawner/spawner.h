@@ -23,7 +23,7 @@ struct tmpdisks;
 struct views;
 struct zygote;
 
-#define SPAWNER_DIR "sandbox"  /* below the data directory: the spawner's own */
+#define SPAWNER_DIR "sandbox"      /* below the data directory: the spawner's own */
 #define SPAWNER_IDS_OF_ROOMS 8192u /* uids from here on are rooms', two each; those before are zygotes' */
 #define SPAWNER_ROOMS_MAX ((65536u - SPAWNER_IDS_OF_ROOMS) / 2)
 
@@ -36,7 +36,7 @@ struct spawner_options {
     uint32_t uid_base; /* of 65536 uids */
     bool unique_uids;  /* no other daemon on the host has them */
     bool rootless;
-    bool single_id; /* one uid for everything (rootless without a subuid range) */
+    bool single_id;      /* one uid for everything (rootless without a subuid range) */
     const char *missing; /* what the monitor found missing, a sentence a line, or "" */
 };
 
@@ -47,7 +47,7 @@ void spawner_run(const struct spawner_options *options) __attribute__((noreturn)
 
 /* A child that we reap. Embedded in its owner. */
 struct child {
-    pid_t pid; /* 0: none */
+    pid_t pid;                                                       /* 0: none */
     void (*exited)(void *arg, int wait_status, uint64_t peak_bytes); /* peak of its resident memory */
     void *arg;
     UT_hash_handle hh;
@@ -59,7 +59,7 @@ struct spawner {
     struct spawn_link *link;
     struct views *views;
     struct tmpdisks *disks;
-    struct netlock *lock;        /* NULL where BPF is not to be had; lock_missing says why */
+    struct netlock *lock; /* NULL where BPF is not to be had; lock_missing says why */
     char lock_missing[ERR_MSG_MAX];
     struct cgroup *zygote_group; /* of all zygotes and helpers; NULL when it could not be made */
     char *run_dir;               /* a tmpfs of ours: root/ etc/ views/ */
@@ -73,7 +73,7 @@ struct spawner {
     uint32_t *free_slots; /* a ring of room uids: a number rests as long as possible before it is used again */
     uint32_t free_first, free_count;
     uint32_t zygote_slot_next;
-    uint32_t groups_made; /* by now: their names */
+    uint32_t groups_made;                            /* by now: their names */
     uint32_t zygote_slot_uses[SPAWNER_IDS_OF_ROOMS]; /* the zygote itself and every room it owns */
     int signal_fd;
     struct loop_watch *signals, *alive;

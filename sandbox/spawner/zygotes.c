@@ -33,8 +33,8 @@
 
 #define START_US_MAX (20 * 1000000)
 #define ANSWER_US_MAX (5 * 1000000) /* an order takes a few milliseconds */
-#define SPARE_ROOMS 2 /* of each zygote; 0.3 MB each */
-#define ZYGOTE_OOM_SCORE "300" /* the host's OOM killer takes a worker or a zygote before stoked */
+#define SPARE_ROOMS 2               /* of each zygote; 0.3 MB each */
+#define ZYGOTE_OOM_SCORE "300"      /* the host's OOM killer takes a worker or a zygote before stoked */
 
 /* ---- in the child */
 
@@ -70,7 +70,9 @@ static void build_template(const struct birth *birth)
     char root[512], etc[512], answer;
     snprintf(root, sizeof root, "%s/root", spawner->run_dir);
     snprintf(etc, sizeof etc, "%s/etc", spawner->run_dir);
-    const struct template_spec spec = {.root = root, .etc = etc, .prefix = birth->zygote->spec.prefix,
+    const struct template_spec spec = {.root = root,
+                                       .etc = etc,
+                                       .prefix = birth->zygote->spec.prefix,
                                        .var_runtime = birth->zygote->spec.var_runtime,
                                        .can_mknod = !spawner->options->rootless};
     if (unshare(CLONE_NEWNS) < 0)
@@ -235,7 +237,9 @@ static void on_report(struct zygote *zygote, const struct zygote_report *report)
     if (report->said == ZYGOTE_TEMPLATE && zygote->state == ZYGOTE_BUILDING) {
         keep_template(zygote);
     } else if (report->said == ZYGOTE_UP && zygote->state == ZYGOTE_STARTING) {
-        struct spawn_msg msg = {.op = SPAWN_ZYGOTE_UP, .room_id = zygote->id, .ready.pid = zygote->child.pid,
+        struct spawn_msg msg = {.op = SPAWN_ZYGOTE_UP,
+                                .room_id = zygote->id,
+                                .ready.pid = zygote->child.pid,
                                 .ready.booted_us = (uint32_t)(clock_mono_us() - zygote->began_us)};
         set_state(zygote, ZYGOTE_SERVING);
         spawner_idle_soon(zygote->spawner);
@@ -399,8 +403,8 @@ void zygote_start(struct spawner *spawner, uint32_t id, const struct spawn_zygot
         spawner_send_failure(spawner, SPAWN_ZYGOTE_DOWN, id, "start", &err);
         return;
     }
-    *zygote = (struct zygote){.id = id, .spawner = spawner, .spec = *spec, .sock = -1, .complaints = -1, .mounts = -1,
-                              .began_us = clock_mono_us()};
+    *zygote = (struct zygote){
+        .id = id, .spawner = spawner, .spec = *spec, .sock = -1, .complaints = -1, .mounts = -1, .began_us = clock_mono_us()};
     zygote->slot = slot;
     zygote->uid = spawner_zygote_uid(spawner, zygote->slot);
     zygote->child = (struct child){.exited = on_exited, .arg = zygote};

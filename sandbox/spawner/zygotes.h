@@ -10,7 +10,7 @@ enum zygote_state {
     ZYGOTE_BUILDING, /* its process assembles the template */
     ZYGOTE_STARTING, /* the interpreter starts and warms up */
     ZYGOTE_SERVING,
-    ZYGOTE_ENDING,   /* killed, not reaped yet */
+    ZYGOTE_ENDING, /* killed, not reaped yet */
 };
 
 struct zygote {
@@ -30,7 +30,7 @@ struct zygote {
     struct room_list rooms;   /* all rooms it owns */
     struct room_list spares;  /* those without an id, oldest first */
     unsigned spare_count;
-    unsigned owed;            /* orders it has taken and not answered */
+    unsigned owed; /* orders it has taken and not answered */
     UT_hash_handle hh;
 };
 

@@ -78,8 +78,7 @@ static int check_status(const struct attest_want *want, const struct attest_stat
 {
     for (int i = 0; i < 4; i++)
         if (s->uid[i] != want->uid || s->gid[i] != want->uid)
-            return err_set(err, ERR_DENIED, "process %d has uid %u and gid %u, not %u", want->pid, s->uid[i], s->gid[i],
-                           want->uid);
+            return err_set(err, ERR_DENIED, "process %d has uid %u and gid %u, not %u", want->pid, s->uid[i], s->gid[i], want->uid);
     for (size_t i = 0; i < ARRAY_LEN(s->cap); i++)
         if (s->cap[i])
             return err_set(err, ERR_DENIED, "process %d still has capabilities %" PRIx64, want->pid, s->cap[i]);
@@ -88,8 +87,8 @@ static int check_status(const struct attest_want *want, const struct attest_stat
     if (s->no_new_privs != 1)
         return err_set(err, ERR_DENIED, "process %d lacks no_new_privs", want->pid);
     if (s->seccomp != 2 || s->filters != want->filters)
-        return err_set(err, ERR_DENIED, "process %d has seccomp mode %d with %d filters, not %d", want->pid, s->seccomp,
-                       s->filters, want->filters);
+        return err_set(err, ERR_DENIED, "process %d has seccomp mode %d with %d filters, not %d", want->pid, s->seccomp, s->filters,
+                       want->filters);
     if (want->not_inner && s->inner_pid == want->not_inner)
         return err_set(err, ERR_DENIED, "process %d has its zygote's number %d", want->pid, s->inner_pid);
     return 0;
@@ -104,8 +103,7 @@ static int check_namespaces(const struct attest_want *want, struct err *err)
         if (stat(path, &st) < 0)
             return err_errno(err, "looking at %s", path);
         if (st.st_ino != want->namespaces[i])
-            return err_set(err, ERR_DENIED, "process %d is in another %s namespace than its room", want->pid,
-                           attest_namespace_names[i]);
+            return err_set(err, ERR_DENIED, "process %d is in another %s namespace than its room", want->pid, attest_namespace_names[i]);
     }
     return 0;
 }

@@ -22,12 +22,12 @@ struct attest_status {
 int attest_parse(const char *text, struct attest_status *ret_status, struct err *err) WARN_UNUSED;
 
 struct attest_want {
-    pid_t pid;       /* as we number it */
-    pid_t like;      /* a process whose control groups it must share; 0: do not ask */
-    uid_t uid;       /* uid and gid, as we see them */
-    int filters;     /* so many seccomp filters, those inherited from our start counted */
-    pid_t not_inner; /* the number it must not have inside; 0: any */
-    bool any_groups; /* supplementary groups could not be dropped */
+    pid_t pid;               /* as we number it */
+    pid_t like;              /* a process whose control groups it must share; 0: do not ask */
+    uid_t uid;               /* uid and gid, as we see them */
+    int filters;             /* so many seccomp filters, those inherited from our start counted */
+    pid_t not_inner;         /* the number it must not have inside; 0: any */
+    bool any_groups;         /* supplementary groups could not be dropped */
     const ino_t *namespaces; /* ZYGOTE_NAMESPACES inodes in the order of zygote_order, or NULL */
 };
 

@@ -34,9 +34,9 @@ static const struct {
 
 /* Files and directories (with a pattern in the last part) below the host's /etc. */
 static const char *const copied[] = {
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ssl/openssl.cnf", "ssl/certs", "pki/tls/certs", "pki/ca-trust/extracted",
-    "ca-certificates.conf", "alternatives", "java*", "mime.types", "protocols", "services", "os-release", "debian_version",
-    "magic", "gai.conf", "inputrc", "bash.bashrc", "fonts",
+    "ld.so.cache",          "ld.so.conf",   "ld.so.conf.d", "ssl/openssl.cnf", "ssl/certs",   "pki/tls/certs", "pki/ca-trust/extracted",
+    "ca-certificates.conf", "alternatives", "java*",        "mime.types",      "protocols",   "services",      "os-release",
+    "debian_version",       "magic",        "gai.conf",     "inputrc",         "bash.bashrc", "fonts",
 };
 
 static int copy_entry(int from, int to, const char *name, int depth, struct err *err);
@@ -65,8 +65,7 @@ static int copy_directory(int from, int to, const char *name, int depth, struct 
     }
     int rc = 0;
     CLEANUP(fd_closep) int target = -1;
-    if ((mkdirat(to, name, 0755) < 0 && errno != EEXIST) ||
-        (target = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+    if ((mkdirat(to, name, 0755) < 0 && errno != EEXIST) || (target = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         rc = err_errno(err, "copying /etc/.../%s", name);
     struct dirent *entry;
     while (rc == 0 && (entry = readdir(dir)))
@@ -109,8 +108,7 @@ static int copy_path(int host, int etc, const char *path, struct err *err)
         if (from < 0)
             return 0;
         CLEANUP(fd_closep) int to = -1;
-        if ((mkdirat(etc, head, 0755) < 0 && errno != EEXIST) ||
-            (to = openat(etc, head, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        if ((mkdirat(etc, head, 0755) < 0 && errno != EEXIST) || (to = openat(etc, head, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
             return err_errno(err, "making /etc/%s", head);
         return copy_path(from, to, slash + 1, err);
     }

@@ -50,8 +50,7 @@ static int show_usr(const struct template_spec *spec, struct err *err)
     return rc;
 }
 
-static int make_device(const struct template_spec *spec, const char *dev, const char *name, unsigned minor_number,
-                       struct err *err)
+static int make_device(const struct template_spec *spec, const char *dev, const char *name, unsigned minor_number, struct err *err)
 {
     char path[PATH_BYTES], host[64];
     snprintf(path, sizeof path, "%s/%s", dev, name);
@@ -75,10 +74,7 @@ static int make_dev(const struct template_spec *spec, struct err *err)
     } devices[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
     static const struct {
         const char *name, *to;
-    } links[] = {{"fd", "/proc/self/fd"},
-                 {"stdin", "/proc/self/fd/0"},
-                 {"stdout", "/proc/self/fd/1"},
-                 {"stderr", "/proc/self/fd/2"}};
+    } links[] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}};
     char dev[PATH_BYTES - 32], path[PATH_BYTES];
     snprintf(dev, sizeof dev, "%s/dev", spec->root);
     if (mount("stoke-dev", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,nr_inodes=32,mode=755") < 0)

@@ -224,8 +224,8 @@ static bool is_hidden(const char (*digests)[SPAWN_DIGEST_BYTES], size_t count, s
 }
 
 /* An overlay of trees, the last one on top, over the directory `bottom`. */
-static int add_trees(struct views *views, struct view *view, const char (*digests)[SPAWN_DIGEST_BYTES], size_t count,
-                     const char *bottom, const char *at, struct err *err)
+static int add_trees(struct views *views, struct view *view, const char (*digests)[SPAWN_DIGEST_BYTES], size_t count, const char *bottom,
+                     const char *at, struct err *err)
 {
     int layers[SPAWN_LAYERS_MAX + 1], fd = -1, rc = 0;
     size_t n = 0;
@@ -397,9 +397,8 @@ static int make(struct views *views, const struct view_spec *spec, struct view *
 
 static bool is_same(const struct view *view, const struct view_spec *spec)
 {
-    bool same = view->memory_mb == spec->memory_mb && view->layer_count == spec->layer_count &&
-                str_eq(view->code, spec->code) && str_eq(view->prefix, spec->prefix) &&
-                str_eq(view->var_runtime, spec->var_runtime);
+    bool same = view->memory_mb == spec->memory_mb && view->layer_count == spec->layer_count && str_eq(view->code, spec->code) &&
+                str_eq(view->prefix, spec->prefix) && str_eq(view->var_runtime, spec->var_runtime);
     for (uint32_t i = 0; same && i < spec->layer_count; i++)
         same = str_eq(view->layer[i], spec->layer[i]);
     return same;

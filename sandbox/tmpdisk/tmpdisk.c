@@ -78,7 +78,7 @@ struct tmpdisks {
 static int golden_of(struct tmpdisks *disks, uint32_t size_mb, int *ret_fd, struct err *err)
 {
     struct golden *golden;
-    TAILQ_FOREACH (golden, &disks->goldens, link)
+    TAILQ_FOREACH(golden, &disks->goldens, link)
         if (golden->size_mb == size_mb)
             break;
     if (golden) {
@@ -144,7 +144,7 @@ static void pool_add(struct tmpdisks *disks, struct tmpdisk *disk)
 static struct tmpdisk *pool_take(struct tmpdisks *disks, uint32_t size_mb)
 {
     struct tmpdisk *disk;
-    TAILQ_FOREACH (disk, &disks->pool, link)
+    TAILQ_FOREACH(disk, &disks->pool, link)
         if (disk->size_mb == size_mb) {
             TAILQ_REMOVE(&disks->pool, disk, link);
             disks->pool_count--;
@@ -198,17 +198,15 @@ static bool is_untouched(const struct tmpdisk *disk)
     struct look now;
     struct err err;
     return look_at(disk->mount_fd, &now, &err) == 0 && now.free_blocks == disk->look.free_blocks &&
-           now.free_inodes == disk->look.free_inodes && now.flags == disk->look.flags &&
-           now.mode == disk->look.mode && now.changed.tv_sec == disk->look.changed.tv_sec &&
-           now.changed.tv_nsec == disk->look.changed.tv_nsec && is_empty(disk->mount_fd);
+           now.free_inodes == disk->look.free_inodes && now.flags == disk->look.flags && now.mode == disk->look.mode &&
+           now.changed.tv_sec == disk->look.changed.tv_sec && now.changed.tv_nsec == disk->look.changed.tv_nsec && is_empty(disk->mount_fd);
 }
 
 /* Gives the root to its user. The room gets the mount; ours keeps it in sight when the room is gone. */
 static int hand_out(struct tmpdisk *disk, uid_t uid, gid_t gid, int *ret_mount_fd, struct err *err)
 {
     static const struct timespec times[2] = {{.tv_sec = FIXED_MTIME}, {.tv_sec = FIXED_MTIME}};
-    if (fchownat(disk->mount_fd, "", uid, gid, AT_EMPTY_PATH) < 0 ||
-        utimensat(disk->mount_fd, ".", times, 0) < 0)
+    if (fchownat(disk->mount_fd, "", uid, gid, AT_EMPTY_PATH) < 0 || utimensat(disk->mount_fd, ".", times, 0) < 0)
         return err_errno(err, "giving a /tmp to its user");
     if (look_at(disk->mount_fd, &disk->look, err) < 0)
         return -(int)err->kind;
@@ -226,8 +224,7 @@ static int take_tmpfs(uint32_t size_mb, uid_t uid, gid_t gid, int *ret_mount_fd,
     snprintf(inodes, sizeof inodes, "%u", size_mb * TMPDISK_INODES_PER_MB);
     snprintf(user, sizeof user, "%u", uid);
     snprintf(group, sizeof group, "%u", gid);
-    const char *const options[][2] = {
-        {"size", size}, {"nr_inodes", inodes}, {"mode", "1777"}, {"uid", user}, {"gid", group}};
+    const char *const options[][2] = {{"size", size}, {"nr_inodes", inodes}, {"mode", "1777"}, {"uid", user}, {"gid", group}};
     CLEANUP(fd_closep) int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
     if (fs < 0)
         return err_errno(err, "fsopen(tmpfs)");
@@ -243,8 +240,8 @@ static int take_tmpfs(uint32_t size_mb, uid_t uid, gid_t gid, int *ret_mount_fd,
     return 0;
 }
 
-int tmpdisk_take(struct tmpdisks *disks, uint32_t size_mb, uid_t uid, gid_t gid, struct tmpdisk **ret_disk,
-                 int *ret_mount_fd, struct err *err)
+int tmpdisk_take(struct tmpdisks *disks, uint32_t size_mb, uid_t uid, gid_t gid, struct tmpdisk **ret_disk, int *ret_mount_fd,
+                 struct err *err)
 {
     if (size_mb == 0 || size_mb > SIZE_MB_MAX)
         return err_set(err, ERR_INVALID, "%u MB is no size for a /tmp", size_mb);
@@ -278,8 +275,7 @@ void tmpdisk_give_back(struct tmpdisk *disk)
     if (!disk)
         return;
     struct err err;
-    if (disk->mount_fd >= 0 && is_untouched(disk) &&
-        tmpdisk_loop_remount(disk->loop, &disk->mount_fd, &err) == 0)
+    if (disk->mount_fd >= 0 && is_untouched(disk) && tmpdisk_loop_remount(disk->loop, &disk->mount_fd, &err) == 0)
         pool_add(disk->owner, disk);
     else
         disk_drop(disk);
@@ -291,7 +287,7 @@ void tmpdisk_refill(struct tmpdisks *disks)
     unsigned have = 0;
     if (disks->backend != BACKEND_LOOP)
         return;
-    TAILQ_FOREACH (disk, &disks->pool, link)
+    TAILQ_FOREACH(disk, &disks->pool, link)
         have += disk->size_mb == disks->wanted_mb;
     struct err err; /* the next take says it, should it last */
     if (have < POOL_WANTED && disk_make(disks, disks->wanted_mb, &disk, &err) == 0)
@@ -330,8 +326,7 @@ int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, st
     if (tmpdisk_loop_check(&why) < 0 || disk_make(disks, DEFAULT_MB, &first, &why) < 0) {
         disks->backend = BACKEND_TMPFS;
         snprintf(disks->missing, sizeof disks->missing,
-                 "/tmp counts against a function's memory, since no disk can be made for it: %.380s.",
-                 why.msg);
+                 "/tmp counts against a function's memory, since no disk can be made for it: %.380s.", why.msg);
     } else {
         pool_add(disks, first);
     }
@@ -380,8 +375,7 @@ static bool is_backed_by(const char *loop, const char *dir)
     CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     size_t len = strlen(dir);
-    return n > 0 && strncmp(text, dir, len) == 0 && text[len] == '/' &&
-           strcspn(text + len + 1, "/") == strlen(text + len + 1);
+    return n > 0 && strncmp(text, dir, len) == 0 && text[len] == '/' && strcspn(text + len + 1, "/") == strlen(text + len + 1);
 }
 
 static void detach_loops(const char *dir)

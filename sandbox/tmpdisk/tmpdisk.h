@@ -21,13 +21,13 @@ struct tmpdisk;
 int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, struct err *err) WARN_UNUSED;
 void tmpdisk_close(struct tmpdisks *disks);
 const char *tmpdisk_backend(const struct tmpdisks *disks); /* "loop-ext4", ... static */
-bool tmpdisk_is_memory(const struct tmpdisks *disks); /* what is in it counts as memory of its users */
+bool tmpdisk_is_memory(const struct tmpdisks *disks);      /* what is in it counts as memory of its users */
 /* What is missing for a better backend, in plain words; "" if nothing. */
 const char *tmpdisk_missing(const struct tmpdisks *disks);
 /* A file system of size_mb, seen as empty, its root owned by uid:gid with mode 1777. *ret_mount_fd (owned by the caller) is a
  * detached mount (fsmount) for move_mount(2). */
-int tmpdisk_take(struct tmpdisks *disks, uint32_t size_mb, uid_t uid, gid_t gid, struct tmpdisk **ret_disk,
-                 int *ret_mount_fd, struct err *err) WARN_UNUSED;
+int tmpdisk_take(struct tmpdisks *disks, uint32_t size_mb, uid_t uid, gid_t gid, struct tmpdisk **ret_disk, int *ret_mount_fd,
+                 struct err *err) WARN_UNUSED;
 void tmpdisk_give_back(struct tmpdisk *disk);
 /* Tops the pool up by at most one image; call when idle. */
 void tmpdisk_refill(struct tmpdisks *disks);

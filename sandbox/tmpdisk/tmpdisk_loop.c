@@ -67,10 +67,8 @@ static int run(const char *name, char *const argv[], struct err *err)
 int tmpdisk_loop_check(struct err *err)
 {
     struct err ignored;
-    if (access("/dev/loop-control", F_OK) < 0 &&
-        run("modprobe", (char *[]){(char *)"modprobe", (char *)"loop", NULL}, &ignored) < 0)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "this kernel offers no loop devices (/dev/loop-control): load the module `loop`");
+    if (access("/dev/loop-control", F_OK) < 0 && run("modprobe", (char *[]){(char *)"modprobe", (char *)"loop", NULL}, &ignored) < 0)
+        return err_set(err, ERR_UNSUPPORTED, "this kernel offers no loop devices (/dev/loop-control): load the module `loop`");
     CLEANUP(fd_closep) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0) {
         err_errno(err, "opening /dev/loop-control");
@@ -105,8 +103,7 @@ static int configure(int loop, int image, bool direct)
 }
 
 /* Puts the image file behind a free loop device. *ret_made: remove the node when mounted. */
-static int attach(int dirfd, const char *image, char *path, size_t cap, int *ret_number, bool *ret_made,
-                  struct err *err)
+static int attach(int dirfd, const char *image, char *path, size_t cap, int *ret_number, bool *ret_made, struct err *err)
 {
     CLEANUP(fd_closep) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     CLEANUP(fd_closep) int direct = openat(dirfd, image, O_RDWR | O_DIRECT | O_CLOEXEC);
@@ -148,8 +145,7 @@ static int mount_ext4(const char *device, int *ret_mount_fd, struct err *err)
             return err_errno(err, "option %s of ext4", options[i]);
     if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return err_errno(err, "mounting ext4 from %s", device);
-    int fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-                          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
+    int fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
     if (fd < 0)
         return err_errno(err, "fsmount(ext4)");
     *ret_mount_fd = fd;
@@ -222,8 +218,7 @@ static void next_name(char *name, size_t cap)
     snprintf(name, cap, "%d-%u.img", getpid(), ++counter);
 }
 
-int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount_fd, int *ret_loop,
-                       struct err *err)
+int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount_fd, int *ret_loop, struct err *err)
 {
     char name[40];
     next_name(name, sizeof name);
@@ -280,8 +275,7 @@ int tmpdisk_loop_golden(int dirfd, const char *dir, uint32_t size_mb, int *ret_f
     int rc, loop;
     if (ftruncate(image, ((off_t)(size_mb + METADATA_MB) << 20) + table) < 0)
         rc = err_errno(err, "sizing the image %s", path);
-    else if ((rc = make_fs(path, size_mb, err)) == 0 &&
-             (rc = mount_image(dirfd, name, &mount_fd, &loop, err)) == 0) {
+    else if ((rc = make_fs(path, size_mb, err)) == 0 && (rc = mount_image(dirfd, name, &mount_fd, &loop, err)) == 0) {
         if (unlinkat(mount_fd, "lost+found", AT_REMOVEDIR) < 0 || fchmodat(mount_fd, ".", 01777, 0) < 0)
             rc = err_errno(err, "emptying the image %s", path);
         fd_closep(&mount_fd); /* unmounts, and so writes everything */
@@ -299,8 +293,7 @@ void tmpdisk_loop_drop(int *mount_fd)
     struct statfs fs;
     CLEANUP(fd_closep) int root = openat(*mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     uint32_t how = EXT4_SHUTDOWN_NO_FLUSH;
-    if (root >= 0 && fstatfs(root, &fs) == 0 && fs.f_blocks - fs.f_bfree > FLUSH_WORTH_BLOCKS &&
-        ioctl(root, EXT4_SHUTDOWN, &how) < 0)
+    if (root >= 0 && fstatfs(root, &fs) == 0 && fs.f_blocks - fs.f_bfree > FLUSH_WORTH_BLOCKS && ioctl(root, EXT4_SHUTDOWN, &how) < 0)
         how = 0; /* then unmounting takes longer, and is right all the same */
     fd_closep(&root);
     fd_closep(mount_fd);

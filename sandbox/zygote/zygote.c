@@ -83,9 +83,8 @@ static int enter_room(void *unused)
         int type;
         const char *stage;
     } spaces[ZYGOTE_NAMESPACES] = {
-        {CLONE_NEWUSER, "enter user"}, {CLONE_NEWPID, "enter pid"}, {CLONE_NEWNS, "enter mnt"},
-        {CLONE_NEWNET, "enter net"},   {CLONE_NEWIPC, "enter ipc"}, {CLONE_NEWUTS, "enter uts"},
-        {CLONE_NEWCGROUP, "enter cgroup"},
+        {CLONE_NEWUSER, "enter user"}, {CLONE_NEWPID, "enter pid"}, {CLONE_NEWNS, "enter mnt"},        {CLONE_NEWNET, "enter net"},
+        {CLONE_NEWIPC, "enter ipc"},   {CLONE_NEWUTS, "enter uts"}, {CLONE_NEWCGROUP, "enter cgroup"},
     };
     (void)unused;
     for (size_t i = 0; i < ZYGOTE_NAMESPACES; i++)
@@ -147,8 +146,8 @@ static void become_worker(void)
     umask(022);
     if (chdir("/") < 0)
         zygote_fail("chdir", errno);
-    if ((rc = seal_ids(z.order.single_id ? 0 : SANDBOX_UID, z.order.single_id, &stage)) < 0 ||
-        (rc = seal_capabilities(&stage)) < 0 || (rc = seal_rlimits(&stage)) < 0)
+    if ((rc = seal_ids(z.order.single_id ? 0 : SANDBOX_UID, z.order.single_id, &stage)) < 0 || (rc = seal_capabilities(&stage)) < 0 ||
+        (rc = seal_rlimits(&stage)) < 0)
         zygote_fail(stage, -rc);
     if ((rc = policy_install(&policy_last)) < 0)
         zygote_fail("last filter", -rc);
@@ -193,8 +192,7 @@ static void take_order(void)
         struct cmsghdr align;
     } control;
     struct iovec io = {&z.order, sizeof z.order};
-    struct msghdr m = {
-        .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n;
     do
         n = recvmsg(ZYGOTE_SOCKET_FD, &m, MSG_CMSG_CLOEXEC);

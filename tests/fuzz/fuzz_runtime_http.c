@@ -73,8 +73,13 @@ static void on_broken(void *arg, const char *why)
     w->running = false;
 }
 
-static const struct session_events events = {.ready = on_ready, .init_error = on_init_error, .response = on_response,
-                                             .error = on_error, .too_large = on_too_large, .idle = on_idle, .broken = on_broken};
+static const struct session_events events = {.ready = on_ready,
+                                             .init_error = on_init_error,
+                                             .response = on_response,
+                                             .error = on_error,
+                                             .too_large = on_too_large,
+                                             .idle = on_idle,
+                                             .broken = on_broken};
 
 static void connect_peer(struct world *w, size_t i)
 {

@@ -99,8 +99,13 @@ static void on_broken(void *arg, const char *why)
     say("broken %s", why);
 }
 
-static const struct session_events events = {.ready = on_ready, .init_error = on_init_error, .response = on_response,
-                                             .error = on_error, .too_large = on_too_large, .idle = on_idle, .broken = on_broken};
+static const struct session_events events = {.ready = on_ready,
+                                             .init_error = on_init_error,
+                                             .response = on_response,
+                                             .error = on_error,
+                                             .too_large = on_too_large,
+                                             .idle = on_idle,
+                                             .broken = on_broken};
 
 static void invoke(struct server *server, const char *id, const char *payload_path, const char *context_path)
 {
@@ -159,8 +164,7 @@ static int listen_somewhere(void)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) < 0 || listen(fd, 64) < 0 ||
-        getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, len) < 0 || listen(fd, 64) < 0 || getsockname(fd, (struct sockaddr *)&at, &len) < 0)
         return -1;
     say("listening %d", ntohs(at.sin_port));
     return fd;
@@ -177,8 +181,7 @@ int main(int argc, char **argv)
     }
     struct server server = {.dir = argv[1]};
     struct session_fds fds = {.channel = -1, .log = -1, .runtime_listener = listen_somewhere()};
-    if (fds.runtime_listener < 0 || loop_new(&loop, &err) < 0 ||
-        session_new(loop, &fds, &events, &server, &server.session, &err) < 0 ||
+    if (fds.runtime_listener < 0 || loop_new(&loop, &err) < 0 || session_new(loop, &fds, &events, &server, &server.session, &err) < 0 ||
         loop_add(loop, STDIN_FILENO, EPOLLIN, on_input, &server, &input, &err) < 0) {
         fprintf(stderr, "rapi_server: cannot start\n");
         return 1;

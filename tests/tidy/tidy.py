@@ -50,6 +50,8 @@ HOST = {
     "host/telemetry": set(),
 }
 
+CLANG_FORMAT = 14
+
 root = pathlib.Path(sys.argv[1]).resolve()
 findings = []
 
@@ -117,6 +119,18 @@ def check_header_alone(headers):
             finding(name, 1, "does not compile alone: " + run.stderr.strip().splitlines()[0])
 
 
+def check_format(names):
+    """.clang-format is written for the version that Debian 12 has; others break lines elsewhere."""
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    if f"version {CLANG_FORMAT}." not in version:
+        print(f"tidy: the format was not looked at: needs clang-format {CLANG_FORMAT}, found: {version.strip() or 'none'}")
+        return
+    run = subprocess.run(["clang-format", "--dry-run", *names], cwd=root, capture_output=True, text=True)
+    for line in run.stderr.splitlines():
+        if place := re.match(r"(\S+):(\d+):\d+: warning: code should be clang-formatted", line):
+            finding(place[1], int(place[2]), "clang-format writes this another way")
+
+
 def check_links():
     """A tracked link usually is a worktree's own (.venv), and a checkout of it replaces what another checkout has ignored there."""
     out = subprocess.run(["git", "-C", root, "ls-files", "-s"], capture_output=True, text=True).stdout
@@ -148,6 +162,7 @@ def main():
         if len(names) > MODULES and folder not in ALLOWED_SIZE:
             finding(folder, 0, f"{len(names)} modules in one folder (limit {MODULES})")
     check_header_alone(headers)
+    check_format(sources())
     check_links()
     for line in findings:
         print(line)

@@ -27,8 +27,9 @@ static cJSON *mapping_output(const struct api_call *call, const char *uuid, cons
 {
     cJSON *out = cJSON_Duplicate(mapping, true);
     bool enabled = json_bool(mapping, "Enabled", true);
-    CLEANUP(freep) char *arn = str_format("arn:%s:lambda:%s:%s:event-source-mapping:%s", arn_partition(call->aws.region),
-                                          call->aws.region, call->aws.account, uuid);
+    CLEANUP(freep)
+    char *arn = str_format("arn:%s:lambda:%s:%s:event-source-mapping:%s", arn_partition(call->aws.region), call->aws.region,
+                           call->aws.account, uuid);
     cJSON_DeleteItemFromObjectCaseSensitive(out, "Tags");
     cJSON_DeleteItemFromObjectCaseSensitive(out, "Enabled");
     cJSON_AddStringToObject(out, "UUID", uuid);
@@ -71,15 +72,14 @@ static bool take_function(struct api_call *call, cJSON *mapping)
 
 static bool text_same(const cJSON *a, const cJSON *b, const char *member)
 {
-    return cJSON_Compare(json_get(a, member), json_get(b, member), true) ||
-           (json_get(a, member) == NULL && json_get(b, member) == NULL);
+    return cJSON_Compare(json_get(a, member), json_get(b, member), true) || (json_get(a, member) == NULL && json_get(b, member) == NULL);
 }
 
 /* No other mapping (but uuid, which may be NULL) has the same source and function. False: the call has failed. */
 static bool is_unique(struct api_call *call, const struct resource_shelf *shelf, const cJSON *mapping, const char *uuid)
 {
-    static const char *const same[] = {"EventSourceArn", "FunctionArn", "Topics", "Queues", "SelfManagedEventSource",
-                                       "DocumentDBEventSourceConfig"};
+    static const char *const same[] = {
+        "EventSourceArn", "FunctionArn", "Topics", "Queues", "SelfManagedEventSource", "DocumentDBEventSourceConfig"};
     struct resource_view *views;
     size_t count = resource_list(shelf, &views);
     bool unique = true;
@@ -125,8 +125,7 @@ void create_event_source_mapping(struct api_call *call)
         call_fail(call, "InvalidParameterValueException", "%s", message);
         return;
     }
-    struct resource_shelf *shelf =
-        resource_shelf(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_EVENT_SOURCE);
+    struct resource_shelf *shelf = resource_shelf(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_EVENT_SOURCE);
     if (!tags_check(call, json_get(input, "Tags")) || !take_function(call, mapping) ||
         call_waits_shelf(call, shelf, create_event_source_mapping) || !is_unique(call, shelf, mapping, NULL))
         return;
@@ -163,8 +162,7 @@ void update_event_source_mapping(struct api_call *call)
         call_fail(call, "InvalidParameterValueException", "%s", message);
         return;
     }
-    if (json_str(input, "FunctionName") != NULL &&
-        (!take_function(call, mapping) || !is_unique(call, mapping_shelf(call), mapping, uuid)))
+    if (json_str(input, "FunctionName") != NULL && (!take_function(call, mapping) || !is_unique(call, mapping_shelf(call), mapping, uuid)))
         return;
     const char *state = "Updating";
     if (enabled != NULL && cJSON_IsTrue(enabled) != was)

@@ -27,9 +27,8 @@ struct source_kind {
 };
 
 static const struct source_kind kinds[] = {
-    {"sqs", SQS, 10, 10000, false, true},      {"kinesis", KINESIS, 100, 10000, true, true},
-    {"dynamodb", DYNAMODB, 100, 10000, true, true}, {"kafka", MSK, 100, 10000, true, false},
-    {"mq", MQ, 100, 10000, false, false},      {"rds", DOCDB, 100, 10000, true, false},
+    {"sqs", SQS, 10, 10000, false, true},    {"kinesis", KINESIS, 100, 10000, true, true}, {"dynamodb", DYNAMODB, 100, 10000, true, true},
+    {"kafka", MSK, 100, 10000, true, false}, {"mq", MQ, 100, 10000, false, false},         {"rds", DOCDB, 100, 10000, true, false},
     {NULL, KAFKA, 100, 10000, true, false},
 };
 
@@ -105,8 +104,7 @@ static int check_position(const struct source_kind *kind, const cJSON *input, ch
         return say(message, "Unsupported starting position for arn type: %s", json_str(input, "EventSourceArn"));
     if (timed != (json_get(input, "StartingPositionTimestamp") != NULL))
         return say(message,
-                   timed ? "%s must be given with StartingPosition AT_TIMESTAMP."
-                         : "%s is for StartingPosition AT_TIMESTAMP only.",
+                   timed ? "%s must be given with StartingPosition AT_TIMESTAMP." : "%s is for StartingPosition AT_TIMESTAMP only.",
                    "StartingPositionTimestamp");
     return 0;
 }
@@ -123,8 +121,7 @@ static int check_record_age(const cJSON *input, char message[SOURCE_MESSAGE_BYTE
 static int check_filters(const cJSON *input, char message[SOURCE_MESSAGE_BYTES])
 {
     const cJSON *filter;
-    cJSON_ArrayForEach(filter, json_get(json_get(input, "FilterCriteria"), "Filters"))
-    {
+    cJSON_ArrayForEach(filter, json_get(json_get(input, "FilterCriteria"), "Filters")) {
         const char *text = json_str(filter, "Pattern");
         CLEANUP(json_freep) cJSON *pattern = NULL;
         struct err err;
@@ -163,8 +160,7 @@ int source_check_whole(const struct source_kind *kind, const cJSON *mapping, cha
     if (is_fifo(mapping) && batch > 10)
         return say(message, "%s", "Batch size must be between 1 and 10 for FIFO queues");
     if (batch > 10 && window == 0)
-        return say(message, "%s",
-                   "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10");
+        return say(message, "%s", "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10");
     return 0;
 }
 

@@ -47,8 +47,7 @@ static cJSON *parse_alias(const char *value)
 
 /* ---- checks, in AWS's words ---- */
 
-static bool has_version(struct api_call *call, struct function_record *record, const struct function_name *name,
-                        const char *version)
+static bool has_version(struct api_call *call, struct function_record *record, const struct function_name *name, const char *version)
 {
     struct function_facts facts;
     struct err err;
@@ -63,8 +62,8 @@ static bool has_version(struct api_call *call, struct function_record *record, c
 }
 
 /* The weights of RoutingConfig against the alias' own version. */
-static bool check_routing(struct api_call *call, struct function_record *record, const struct function_name *name,
-                          const char *version, const cJSON *routing)
+static bool check_routing(struct api_call *call, struct function_record *record, const struct function_name *name, const char *version,
+                          const cJSON *routing)
 {
     const cJSON *weights = json_get(routing, "AdditionalVersionWeights");
     const cJSON *first = weights != NULL ? weights->child : NULL;

@@ -18,8 +18,8 @@
 #include "lib/base/jobs.h"
 #include "lib/base/strutil.h"
 
-#define ZIP_BYTES_MAX 52428800ull       /* uploaded */
-#define REQUEST_BYTES_MAX 69905067      /* Lambda's own limit of the request that carries ZipFile */
+#define ZIP_BYTES_MAX 52428800ull        /* uploaded */
+#define REQUEST_BYTES_MAX 69905067       /* Lambda's own limit of the request that carries ZipFile */
 #define UPLOADS_BYTES_MAX (512ull << 20) /* of archives in memory at once */
 #define LOCATION_S 600
 
@@ -60,13 +60,11 @@ static void upload_work(void *arg)
         return;
     }
     if (len < 4 || memcmp(upload->data, "PK\3\4", 4) != 0) {
-        err_set(&upload->err, ERR_INVALID,
-                "Could not unzip uploaded file. Please check your file, then try to upload again.");
+        err_set(&upload->err, ERR_INVALID, "Could not unzip uploaded file. Please check your file, then try to upload again.");
         upload->err.code = 1;
         return;
     }
-    upload->failed =
-        store_put(upload->api->options.store, upload->data, len, CODE_UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
+    upload->failed = store_put(upload->api->options.store, upload->data, len, CODE_UNPACKED_BYTES_MAX, &upload->archive, &upload->err) < 0;
 }
 
 static void upload_done(void *arg)
@@ -127,15 +125,15 @@ void code_fail(struct api_call *call, const struct err *err)
         call_fail(call, "SerializationException", "%s", err->msg);
         break;
     case ERR_INVALID:
-        call_fail(call, "InvalidParameterValueException", in_aws_words ? "%s" :
-                  "Could not unzip uploaded file. Please check your file, then try to upload again. (%s)", err->msg);
+        call_fail(call, "InvalidParameterValueException",
+                  in_aws_words ? "%s" : "Could not unzip uploaded file. Please check your file, then try to upload again. (%s)", err->msg);
         break;
     case ERR_TOO_LARGE:
         if (in_aws_words)
             call_fail(call, "InvalidParameterValueException", "%s", err->msg);
         else
-            call_fail(call, "InvalidParameterValueException", "Unzipped size must be smaller than %llu bytes (%s)",
-                      CODE_UNPACKED_BYTES_MAX, err->msg);
+            call_fail(call, "InvalidParameterValueException", "Unzipped size must be smaller than %llu bytes (%s)", CODE_UNPACKED_BYTES_MAX,
+                      err->msg);
         break;
     default:
         call_fail_err(call, err);
@@ -152,8 +150,8 @@ bool code_request_fits(struct api_call *call)
 {
     if (call->request.body.n <= REQUEST_BYTES_MAX)
         return true;
-    call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation",
-              REQUEST_BYTES_MAX, call->aws.op_name);
+    call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation", REQUEST_BYTES_MAX,
+              call->aws.op_name);
     return false;
 }
 
@@ -166,8 +164,7 @@ static void sign(const struct api *api, const char *sha256_hex, int64_t expires_
 {
     unsigned char block[sizeof(api->secret) + SHA256_HEX_BYTES + 24], digest[SHA256_BYTES];
     memcpy(block, api->secret, sizeof(api->secret));
-    int n = snprintf((char *)block + sizeof(api->secret), sizeof(block) - sizeof(api->secret), "%s%" PRId64, sha256_hex,
-                     expires_s);
+    int n = snprintf((char *)block + sizeof(api->secret), sizeof(block) - sizeof(api->secret), "%s%" PRId64, sha256_hex, expires_s);
     digest_sha256(block, sizeof(api->secret) + (size_t)n, digest);
     memcpy(block + sizeof(api->secret), digest, sizeof(digest));
     digest_sha256(block, sizeof(api->secret) + sizeof(digest), digest);
@@ -180,8 +177,9 @@ char *code_location(struct api *api, struct http_slice host, const char *sha256_
     int64_t expires_s = clock_wall_ms() / 1000 + LOCATION_S;
     sign(api, sha256_hex, expires_s, signature);
     const struct config *config = api->options.config;
-    CLEANUP(freep) char *name = host.p != NULL ? str_format("%.*s", (int)host.n, host.p)
-                                               : str_format("%s:%lld", config->listen_host, (long long)config->listen_port);
+    CLEANUP(freep)
+    char *name = host.p != NULL ? str_format("%.*s", (int)host.n, host.p)
+                                : str_format("%s:%lld", config->listen_host, (long long)config->listen_port);
     return str_format("http://%s/_stoke/code/%s?expires=%" PRId64 "&signature=%s", name, sha256_hex, expires_s, signature);
 }
 
@@ -249,10 +247,7 @@ void code_download(struct api *api, struct http_req *req)
         front_door_fail(req, 500, "ServiceException", "The archive cannot be read");
         return;
     }
-    front_door_send(req, &(struct http_reply){.status = 200,
-                                              .headers = headers,
-                                              .header_count = 1,
-                                              .body = data,
-                                              .body_len = (size_t)st.st_size,
-                                              .body_free = free});
+    front_door_send(
+        req, &(struct http_reply){
+                 .status = 200, .headers = headers, .header_count = 1, .body = data, .body_len = (size_t)st.st_size, .body_free = free});
 }

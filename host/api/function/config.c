@@ -138,8 +138,7 @@ static bool put_environment(struct api_call *call, cJSON *config, const cJSON *i
     if (variables != NULL && !check_environment(call, variables))
         return false;
     cJSON *kept = cJSON_CreateObject();
-    cJSON_AddItemToObject(kept, "Variables",
-                          variables != NULL ? cJSON_Duplicate(variables, true) : cJSON_CreateObject());
+    cJSON_AddItemToObject(kept, "Variables", variables != NULL ? cJSON_Duplicate(variables, true) : cJSON_CreateObject());
     json_set(config, "Environment", kept);
     return true;
 }
@@ -174,15 +173,14 @@ static bool runtime_is_usable(struct api_call *call, const char *runtime)
         call_fail(call, "InvalidParameterValueException",
                   "The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We "
                   "recommend you use %s%s%s while creating or updating functions.",
-                  runtime, replacement != NULL ? "the new runtime (" : "a supported runtime",
-                  replacement != NULL ? replacement : "", replacement != NULL ? ")" : "");
+                  runtime, replacement != NULL ? "the new runtime (" : "a supported runtime", replacement != NULL ? replacement : "",
+                  replacement != NULL ? ")" : "");
         return false;
     }
     struct runtime_match match;
     struct err err;
     bool exact = call->api->options.config->runtimes_exact;
-    if (exact && runtimes_match(*call->api->options.runtimes, runtime, true, &match, &err) < 0 &&
-        err.kind == ERR_UNSUPPORTED) {
+    if (exact && runtimes_match(*call->api->options.runtimes, runtime, true, &match, &err) < 0 && err.kind == ERR_UNSUPPORTED) {
         call_fail(call, "InvalidParameterValueException", "%s", err.msg);
         return false;
     }
@@ -301,16 +299,16 @@ static void put_defaults(cJSON *config)
 /* What create and update have in common. */
 static bool put_members(struct api_call *call, cJSON *config, const struct function_name *name)
 {
-    static const char *const plain[] = {"Role", "Runtime", "Handler", "Description", "Timeout", "MemorySize",
-                                        "EphemeralStorage", "Architectures", "TracingConfig"};
+    static const char *const plain[] = {"Role",       "Runtime",          "Handler",       "Description",  "Timeout",
+                                        "MemorySize", "EphemeralStorage", "Architectures", "TracingConfig"};
     const cJSON *input = call->aws.input;
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         put_copy(config, plain[i], input);
     const char *mode = json_str(json_get(input, "TracingConfig"), "Mode");
     if (mode != NULL && str_eq(mode, "Active"))
         log_warn("function.tracing", "function=%s mode=Active traces=\"are not recorded\"", name->name);
-    return put_snap_start(call, config, input) && put_dead_letters(call, config, input) &&
-           put_logging(call, config, input, name) && layer_attach(call, config, name->region);
+    return put_snap_start(call, config, input) && put_dead_letters(call, config, input) && put_logging(call, config, input, name) &&
+           layer_attach(call, config, name->region);
 }
 
 cJSON *function_config_new(struct api_call *call, const struct function_name *name)

@@ -19,8 +19,8 @@ struct creation {
     cJSON *config, *tags;
     struct registry *registry;
     struct store_archive archive; /* kept, once it is stored */
-    char *signing;               /* the setting that says its code signing configuration, or NULL */
-    struct resource_shelf *held; /* with that configuration, which so stays while the function is written */
+    char *signing;                /* the setting that says its code signing configuration, or NULL */
+    struct resource_shelf *held;  /* with that configuration, which so stays while the function is written */
 };
 
 static void creation_free(struct creation *creation)
@@ -52,8 +52,8 @@ static void created(void *arg, struct function_record *record, const struct err 
         call_fail_err(call, &none);
         return;
     }
-    log_info("function.created", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
-             facts.name, facts.code_sha256, call->aws.request_id);
+    log_info("function.created", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region, facts.name,
+             facts.code_sha256, call->aws.request_id);
     if (*facts.match->note != '\0')
         log_warn("function.runtime", "function=%s note=\"%s\"", facts.name, facts.match->note);
     call_reply(call, function_output(&facts, NULL, OUTPUT_WHOLE));
@@ -100,11 +100,12 @@ static void commit(void *arg)
         return;
     }
     const struct setting_change signing = {SETTING_CODE_SIGNING, "", creation->signing};
-    const struct function_draft draft = {
-        .config = creation->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
-        .unpacked_size = archive->unpacked_bytes,
-        .publish = json_bool(creation->call->aws.input, "Publish", false),
-        .setting = creation->signing != NULL ? &signing : NULL};
+    const struct function_draft draft = {.config = creation->config,
+                                         .code_sha256 = archive->sha256_hex,
+                                         .code_size = archive->size_bytes,
+                                         .unpacked_size = archive->unpacked_bytes,
+                                         .publish = json_bool(creation->call->aws.input, "Publish", false),
+                                         .setting = creation->signing != NULL ? &signing : NULL};
     registry_create_commit(creation->record, &draft, creation->tags, created, creation);
 }
 

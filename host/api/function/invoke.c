@@ -174,8 +174,7 @@ static char *read_client_context(const char *base64)
             c = c << 6 | (*p++ & 0x3f); /* json_parse() saw to well-formed UTF-8 */
         int r = c < 0x7f      ? buf_putc(&out, (char)c)
                 : c < 0x10000 ? buf_printf(&out, "\\u%04x", c)
-                              : buf_printf(&out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
-                                           0xdc00 + ((c - 0x10000) & 0x3ff));
+                              : buf_printf(&out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
         if (r < 0)
             return NULL;
     }
@@ -200,8 +199,8 @@ static void set_trace(struct visit *visit)
     id_random(random, sizeof(random));
     id_hex(random, 12, root);
     id_hex(random + 12, 8, parent);
-    snprintf(visit->trace_id, sizeof(visit->trace_id), "Root=1-%08" PRIx32 "-%s;Parent=%s;Sampled=0",
-             (uint32_t)(clock_wall_ms() / 1000), root, parent);
+    snprintf(visit->trace_id, sizeof(visit->trace_id), "Root=1-%08" PRIx32 "-%s;Parent=%s;Sampled=0", (uint32_t)(clock_wall_ms() / 1000),
+             root, parent);
 }
 
 /* What Stoke does not have yet, and what is out of bounds. False: the call has failed. */
@@ -231,8 +230,8 @@ static bool acceptable(struct api_call *call)
     return true;
 }
 
-static struct visit *visit_new(struct api_call *call, const struct function_name *name,
-                               struct function_version *version, char *client_context)
+static struct visit *visit_new(struct api_call *call, const struct function_name *name, struct function_version *version,
+                               char *client_context)
 {
     char arn[FUNCTION_ARN_BYTES];
     const char *log = json_str(call->aws.input, "LogType");

@@ -42,8 +42,8 @@ static void updated(void *arg, struct function_record *record, const struct err 
         call_fail_err(call, &none);
         return;
     }
-    log_info("function.updated", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region,
-             facts.name, facts.code_sha256, call->aws.request_id);
+    log_info("function.updated", "account=%s region=%s function=%s code=%.12s request_id=%s", facts.account, facts.region, facts.name,
+             facts.code_sha256, call->aws.request_id);
     call_reply(call, function_output(&facts, publish ? facts.version : NULL, OUTPUT_WHOLE));
 }
 
@@ -89,8 +89,7 @@ void update_function_configuration(struct api_call *call)
         abort();
     *update = (struct update){.call = call, .record = record, .config = config};
     const struct function_draft draft = {
-        .config = config, .code_sha256 = facts.code_sha256, .code_size = facts.code_size,
-        .unpacked_size = facts.unpacked_size};
+        .config = config, .code_sha256 = facts.code_sha256, .code_size = facts.code_size, .unpacked_size = facts.unpacked_size};
     registry_update_commit(record, &draft, updated, update);
 }
 
@@ -134,9 +133,11 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
         answer_dry_run(update, archive);
         return;
     }
-    const struct function_draft draft = {
-        .config = update->config, .code_sha256 = archive->sha256_hex, .code_size = archive->size_bytes,
-        .unpacked_size = archive->unpacked_bytes, .publish = json_bool(call->aws.input, "Publish", false)};
+    const struct function_draft draft = {.config = update->config,
+                                         .code_sha256 = archive->sha256_hex,
+                                         .code_size = archive->size_bytes,
+                                         .unpacked_size = archive->unpacked_bytes,
+                                         .publish = json_bool(call->aws.input, "Publish", false)};
     registry_update_commit(update->record, &draft, updated, update);
 }
 
@@ -204,8 +205,7 @@ static void delete_version(struct api_call *call, struct function_record *record
     }
     CLEANUP(freep) char *users = alias_users(record, qualifier);
     if (users != NULL)
-        call_fail(call, "ResourceConflictException", "Unable to delete version because the following aliases reference it: [%s]",
-                  users);
+        call_fail(call, "ResourceConflictException", "Unable to delete version because the following aliases reference it: [%s]", users);
     else if (registry_describe(record, qualifier, &facts, &err) < 0)
         answer_deleted(call);
     else if (registry_delete_version(record, (uint64_t)number, deleted, call, &err) < 0)

@@ -16,8 +16,8 @@ static void published(void *arg, struct function_record *record, const struct er
         return;
     }
     registry_describe_at(record, registry_version_count(record) - 1, &facts);
-    log_info("function.published", "account=%s region=%s function=%s version=%s request_id=%s", facts.account, facts.region,
-             facts.name, facts.version, call->aws.request_id);
+    log_info("function.published", "account=%s region=%s function=%s version=%s request_id=%s", facts.account, facts.region, facts.name,
+             facts.version, call->aws.request_id);
     call_reply(call, function_output(&facts, facts.version, OUTPUT_WHOLE));
 }
 

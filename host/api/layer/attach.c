@@ -35,8 +35,7 @@ static const char *other_version(const cJSON *list, const char *arn)
 {
     const cJSON *item;
     size_t len = (size_t)(strrchr(arn, ':') - arn) + 1;
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach(item, list) {
         const char *other = json_str(item, "Arn");
         if (strncmp(other, arn, len) == 0 && strchr(other + len, ':') == NULL)
             return other;
@@ -83,8 +82,7 @@ static bool add_all(struct api_call *call, cJSON *list, const cJSON *wanted, con
         call_fail(call, "InvalidParameterValueException", "Cannot reference more than %d layers.", FUNCTION_LAYERS_MAX);
         return false;
     }
-    cJSON_ArrayForEach(arn, wanted)
-    {
+    cJSON_ArrayForEach(arn, wanted) {
         if (!add_layer(call, list, cJSON_IsString(arn) ? arn->valuestring : "", region))
             return false;
     }
@@ -117,8 +115,7 @@ bool layer_attach(struct api_call *call, cJSON *config, const char *region)
 bool layer_fits(struct api_call *call, const cJSON *config, uint64_t unpacked_size)
 {
     const cJSON *list = json_get(config, "Layers"), *item;
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach(item, list) {
         if (registry_code_is_live(call->api->options.registry, json_str(item, "Sha256")))
             continue; /* else deleted since it was looked at, while the function's own archive was stored */
         call_fail(call, "InvalidParameterValueException", "Layer version %s does not exist.", json_str(item, "Arn"));
@@ -136,8 +133,7 @@ bool layer_fits(struct api_call *call, const cJSON *config, uint64_t unpacked_si
 void layer_show(cJSON *config)
 {
     cJSON *item;
-    cJSON_ArrayForEach(item, json_get(config, "Layers"))
-    {
+    cJSON_ArrayForEach(item, json_get(config, "Layers")) {
         cJSON_DeleteItemFromObjectCaseSensitive(item, "Sha256");
         cJSON_DeleteItemFromObjectCaseSensitive(item, "UnpackedSize");
     }

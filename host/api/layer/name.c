@@ -51,8 +51,7 @@ bool layer_policy_allows(const char *policy, const char *account)
     const cJSON *statement;
     if (policy == NULL || json_parse(policy, strlen(policy), &tree, &err) < 0)
         return false;
-    cJSON_ArrayForEach(statement, json_get(tree, "Statement"))
-    {
+    cJSON_ArrayForEach(statement, json_get(tree, "Statement")) {
         const char *everybody = json_str(statement, "Principal"), *arn = json_str(json_get(statement, "Principal"), "AWS");
         if (json_get(statement, "Condition") != NULL)
             continue;

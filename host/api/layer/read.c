@@ -84,8 +84,7 @@ void get_layer_version_by_arn(struct api_call *call)
 static bool has(const cJSON *list, const char *text)
 {
     const cJSON *item;
-    cJSON_ArrayForEach(item, list)
-    {
+    cJSON_ArrayForEach(item, list) {
         if (cJSON_IsString(item) && str_eq(item->valuestring, text))
             return true;
     }

@@ -50,8 +50,10 @@ static void code_stored(void *arg, const struct store_archive *archive, const st
     if (archive == NULL) {
         code_fail(publication.call, err);
     } else {
-        const struct layer_draft draft = {.about = publication.about, .code_sha256 = archive->sha256_hex,
-                                          .code_size = archive->size_bytes, .unpacked_size = archive->unpacked_bytes};
+        const struct layer_draft draft = {.about = publication.about,
+                                          .code_sha256 = archive->sha256_hex,
+                                          .code_size = archive->size_bytes,
+                                          .unpacked_size = archive->unpacked_bytes};
         layers_publish(publication.call->api->options.registry, &publication.name, &draft, published, publication.call);
     }
     cJSON_Delete(publication.about);

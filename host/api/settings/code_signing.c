@@ -24,8 +24,8 @@ struct resource_shelf *code_signing_shelf(const struct api_call *call)
 
 static char *arn_of(const struct api_call *call, const char *id)
 {
-    return str_format("arn:%s:lambda:%s:%s:code-signing-config:%s", arn_partition(call->aws.region), call->aws.region,
-                      call->aws.account, id);
+    return str_format("arn:%s:lambda:%s:%s:code-signing-config:%s", arn_partition(call->aws.region), call->aws.region, call->aws.account,
+                      id);
 }
 
 /* NULL if the ARN is of another account or region. */
@@ -105,8 +105,7 @@ void create_code_signing_config(struct api_call *call)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     const cJSON *tags = json_get(call->aws.input, "Tags");
-    struct resource_shelf *shelf =
-        resource_shelf(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_CODE_SIGNING);
+    struct resource_shelf *shelf = resource_shelf(call->api->options.registry, call->aws.account, call->aws.region, RESOURCE_CODE_SIGNING);
     char id[4 + ID_RANDOM_CHARS + 1] = "csc-";
     unsigned char random[ID_RANDOM_CHARS];
     if (!tags_check(call, tags) || call_waits_shelf(call, shelf, create_code_signing_config))
@@ -154,8 +153,8 @@ static cJSON *users_of(struct api_call *call, const char *arn, const struct page
 {
     struct function_record **records;
     cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "FunctionArns");
-    size_t count = registry_list(call->api->options.registry, call->aws.account, call->aws.region, page != NULL ? page->from : NULL,
-                                 &records);
+    size_t count =
+        registry_list(call->api->options.registry, call->aws.account, call->aws.region, page != NULL ? page->from : NULL, &records);
     for (size_t i = 0; i < count; i++) {
         char function[ARN_FUNCTION_BYTES];
         CLEANUP(json_freep) cJSON *own = setting_get(records[i], SETTING_CODE_SIGNING, "");

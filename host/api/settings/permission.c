@@ -92,8 +92,7 @@ static cJSON *new_statement(struct api_call *call, const struct function_name *n
     function_name_arn(name, policy_key(name), arn);
     cJSON *statement = policy_statement(input, arn, arn_partition(name->region));
     if (statement == NULL)
-        call_fail(call, "InvalidParameterValueException",
-                  "The provided principal was invalid. Please check the principal and try again.");
+        call_fail(call, "InvalidParameterValueException", "The provided principal was invalid. Please check the principal and try again.");
     return statement;
 }
 

@@ -50,7 +50,7 @@ static const cJSON *value_of(const cJSON *input, const char *member)
 static cJSON *condition_of(const cJSON *input)
 {
     static const struct {
-        const char *member, *operator, *key;
+        const char *member, *operator, * key;
     } conditions[] = {
         {"SourceAccount", "StringEquals", "AWS:SourceAccount"},
         {"PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"},
@@ -67,9 +67,9 @@ static cJSON *condition_of(const cJSON *input)
             continue;
         if (condition == NULL)
             condition = cJSON_CreateObject();
-        cJSON *operator = json_get(condition, conditions[i].operator);
-        if (operator == NULL)
-            operator = cJSON_AddObjectToObject(condition, conditions[i].operator);
+        cJSON *operator= json_get(condition, conditions[i].operator);
+        if (operator== NULL)
+            operator= cJSON_AddObjectToObject(condition, conditions[i].operator);
         const char *text = cJSON_IsString(value) ? value->valuestring : cJSON_IsTrue(value) ? "true" : "false";
         cJSON_AddStringToObject(operator, conditions[i].key, text);
     }
@@ -109,8 +109,7 @@ static int index_of(const cJSON *policy, const char *sid)
 {
     const cJSON *list = json_get(policy, "Statement"), *statement;
     int i = 0;
-    cJSON_ArrayForEach(statement, list)
-    {
+    cJSON_ArrayForEach(statement, list) {
         const char *own = json_str(statement, "Sid");
         if (own != NULL && str_eq(own, sid))
             return i;

@@ -12,7 +12,7 @@
 #define SID_MAX 100 /* StatementId in Lambda's model */
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define SID_CHARACTERS LETTERS "0123456789-_." /* likewise */
-#define NUMBER_EXACT_MAX 9007199254740992.0 /* 2^53: what a double, and so cJSON, keeps to the last digit */
+#define NUMBER_EXACT_MAX 9007199254740992.0    /* 2^53: what a double, and so cJSON, keeps to the last digit */
 
 typedef bool text_fn(const char *text, const struct policy_owner *owner);
 
@@ -27,8 +27,7 @@ static bool is_member(const char *name, const char *const *names, size_t count)
 static int check_members(const cJSON *object, const char *const *names, size_t count, const char *where, struct err *err)
 {
     const cJSON *member;
-    cJSON_ArrayForEach(member, object)
-    {
+    cJSON_ArrayForEach(member, object) {
         if (!is_member(member->string, names, count))
             return err_set(err, ERR_INVALID, "%s has an unknown element: %.80s", where, member->string);
     }
@@ -41,8 +40,7 @@ static bool texts_good(const cJSON *value, text_fn *good, const struct policy_ow
     if (cJSON_IsString(value))
         return good(value->valuestring, owner);
     const cJSON *text;
-    cJSON_ArrayForEach(text, value)
-    {
+    cJSON_ArrayForEach(text, value) {
         if (!cJSON_IsString(text) || !good(text->valuestring, owner))
             return false;
     }
@@ -117,8 +115,7 @@ static bool principal_good(const cJSON *principal)
     if (cJSON_IsString(principal))
         return str_eq(principal->valuestring, "*");
     const cJSON *who;
-    cJSON_ArrayForEach(who, principal)
-    {
+    cJSON_ArrayForEach(who, principal) {
         size_t i = 0;
         while (i < ARRAY_LEN(kinds) && (who->string == NULL || !str_eq(who->string, kinds[i].kind)))
             i++;
@@ -131,11 +128,32 @@ static bool principal_good(const cJSON *principal)
 /* https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html */
 static bool is_operator(const char *name)
 {
-    static const char *const operators[] = {
-        "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike",
-        "NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals",
-        "DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals",
-        "Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"};
+    static const char *const operators[] = {"StringEquals",
+                                            "StringNotEquals",
+                                            "StringEqualsIgnoreCase",
+                                            "StringNotEqualsIgnoreCase",
+                                            "StringLike",
+                                            "StringNotLike",
+                                            "NumericEquals",
+                                            "NumericNotEquals",
+                                            "NumericLessThan",
+                                            "NumericLessThanEquals",
+                                            "NumericGreaterThan",
+                                            "NumericGreaterThanEquals",
+                                            "DateEquals",
+                                            "DateNotEquals",
+                                            "DateLessThan",
+                                            "DateLessThanEquals",
+                                            "DateGreaterThan",
+                                            "DateGreaterThanEquals",
+                                            "Bool",
+                                            "BinaryEquals",
+                                            "IpAddress",
+                                            "NotIpAddress",
+                                            "ArnEquals",
+                                            "ArnLike",
+                                            "ArnNotEquals",
+                                            "ArnNotLike"};
     static const char if_exists[] = "IfExists";
     if (str_eq(name, "Null"))
         return true;
@@ -159,14 +177,12 @@ static bool value_good(const cJSON *value)
 static bool test_good(const cJSON *test)
 {
     const cJSON *value, *one;
-    cJSON_ArrayForEach(value, test)
-    {
+    cJSON_ArrayForEach(value, test) {
         if (value->string == NULL || *value->string == '\0' || (!cJSON_IsArray(value) && !value_good(value)))
             return false;
         if (!cJSON_IsArray(value))
             continue;
-        cJSON_ArrayForEach(one, value)
-        {
+        cJSON_ArrayForEach(one, value) {
             if (!value_good(one))
                 return false;
         }
@@ -179,8 +195,7 @@ static int check_condition(const cJSON *condition, struct err *err)
     const cJSON *test;
     if (!cJSON_IsObject(condition))
         return err_set(err, ERR_INVALID, "Condition is not an object");
-    cJSON_ArrayForEach(test, condition)
-    {
+    cJSON_ArrayForEach(test, condition) {
         if (!is_operator(test->string))
             return err_set(err, ERR_INVALID, "Condition has an unknown operator: %.80s", test->string);
         if (!test_good(test))
@@ -205,11 +220,9 @@ static int check_sid(const cJSON *statements, const cJSON *statement, struct err
     const cJSON *sid = cJSON_GetObjectItemCaseSensitive(statement, "Sid"), *other;
     if (sid == NULL || (cJSON_IsString(sid) && *sid->valuestring == '\0')) /* an empty one is none, as elsewhere in AWS */
         return 0;
-    if (!cJSON_IsString(sid) || strlen(sid->valuestring) > SID_MAX ||
-        strspn(sid->valuestring, SID_CHARACTERS) != strlen(sid->valuestring))
+    if (!cJSON_IsString(sid) || strlen(sid->valuestring) > SID_MAX || strspn(sid->valuestring, SID_CHARACTERS) != strlen(sid->valuestring))
         return err_set(err, ERR_INVALID, "a Sid is not a string of up to %d letters, digits, '-', '_' and '.'", SID_MAX);
-    cJSON_ArrayForEach(other, statements)
-    {
+    cJSON_ArrayForEach(other, statements) {
         const char *its = other != statement ? json_str(other, "Sid") : NULL;
         if (its != NULL && str_eq(its, sid->valuestring))
             return err_set(err, ERR_INVALID, "two statements have the Sid %s", its);
@@ -253,16 +266,15 @@ static int check(const cJSON *policy, const struct policy_owner *owner, struct e
     if (r < 0)
         return r;
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(policy, "Version"), *id = cJSON_GetObjectItemCaseSensitive(policy, "Id");
-    if (version != NULL && (!cJSON_IsString(version) ||
-                            (!str_eq(version->valuestring, "2012-10-17") && !str_eq(version->valuestring, "2008-10-17"))))
+    if (version != NULL &&
+        (!cJSON_IsString(version) || (!str_eq(version->valuestring, "2012-10-17") && !str_eq(version->valuestring, "2008-10-17"))))
         return err_set(err, ERR_INVALID, "Version is neither 2012-10-17 nor 2008-10-17");
     if (id != NULL && !cJSON_IsString(id))
         return err_set(err, ERR_INVALID, "Id is not a string");
     const cJSON *statements = cJSON_GetObjectItemCaseSensitive(policy, "Statement"), *statement;
     if (!cJSON_IsArray(statements) || statements->child == NULL)
         return err_set(err, ERR_INVALID, "Statement is not a statement or a list of some");
-    cJSON_ArrayForEach(statement, statements)
-    {
+    cJSON_ArrayForEach(statement, statements) {
         if ((r = check_statement(statements, statement, owner, err)) < 0)
             return r;
     }

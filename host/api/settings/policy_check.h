@@ -11,7 +11,7 @@
 
 #include "lib/json/json.h"
 
-struct policy_owner { /* ARNs, borrowed */
+struct policy_owner {              /* ARNs, borrowed */
     const char *function, *target; /* target: of the alias or version that the policy belongs to, else the function's again */
 };
 

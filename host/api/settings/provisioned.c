@@ -193,8 +193,8 @@ void put_provisioned_concurrency_config(struct api_call *call)
     struct provisioned_config old = {0};
     if (!begin(call, put_provisioned_concurrency_config, UNPUBLISHED, &name, &record))
         return;
-    bool checked = target_is_version(name.qualifier) ? check_version(call, record, name.qualifier)
-                                                     : check_alias(call, record, name.qualifier);
+    bool checked =
+        target_is_version(name.qualifier) ? check_version(call, record, name.qualifier) : check_alias(call, record, name.qualifier);
     (void)registry_provisioned_find(record, name.qualifier, &old);
     uint64_t sum = registry_provisioned_sum(record) - old.requested + wanted;
     if (!checked || !check_snapshots(call, record, name.qualifier) || !check_limits(call, record, sum))

@@ -41,8 +41,8 @@ static const struct {
 static bool find_resource(struct api_call *call, const char *arn, size_t kind, api_handler_fn *handler, struct tagged *tagged)
 {
     const struct aws_call *who = &call->aws;
-    CLEANUP(freep) char *prefix =
-        str_format("arn:%s:lambda:%s:%s:%s:", arn_partition(who->region), who->region, who->account, kinds[kind].part);
+    CLEANUP(freep)
+    char *prefix = str_format("arn:%s:lambda:%s:%s:%s:", arn_partition(who->region), who->region, who->account, kinds[kind].part);
     if (kinds[kind].kind != NULL && str_starts(arn, prefix))
         tagged->shelf = resource_shelf_find(call->api->options.registry, who->account, who->region, kinds[kind].kind);
     if (tagged->shelf != NULL && handler != NULL && call_waits_shelf(call, tagged->shelf, handler))
@@ -104,8 +104,7 @@ static cJSON *tags_of(const struct tagged *tagged)
 bool tags_check(struct api_call *call, const cJSON *tags)
 {
     const cJSON *tag;
-    cJSON_ArrayForEach(tag, tags)
-    {
+    cJSON_ArrayForEach(tag, tags) {
         if (strncasecmp(tag->string, "aws:", 4) != 0)
             continue;
         call_fail(call, "InvalidParameterValueException", "Tag keys beginning with 'aws:' are reserved for AWS: %s", tag->string);
@@ -142,8 +141,7 @@ void tag_resource(struct api_call *call)
     if (!find(call, tag_resource, &tagged))
         return;
     CLEANUP(json_freep) cJSON *tags = tags_of(&tagged);
-    cJSON_ArrayForEach(tag, wanted)
-    {
+    cJSON_ArrayForEach(tag, wanted) {
         json_set(tags, tag->string, cJSON_Duplicate(tag, true));
     }
     if (tags_check(call, tags))
@@ -157,8 +155,7 @@ void untag_resource(struct api_call *call)
     if (!find(call, untag_resource, &tagged))
         return;
     CLEANUP(json_freep) cJSON *tags = tags_of(&tagged);
-    cJSON_ArrayForEach(key, json_get(call->aws.input, "TagKeys"))
-    {
+    cJSON_ArrayForEach(key, json_get(call->aws.input, "TagKeys")) {
         if (cJSON_IsString(key))
             cJSON_DeleteItemFromObjectCaseSensitive(tags, key->valuestring);
     }

@@ -26,10 +26,9 @@ static bool parse_arn(const char *text, struct layer_name *name)
 {
     char part[LAYER_NAME_MAX + 1], number[LAYER_NAME_MAX + 1];
     int64_t value;
-    if (!take(&text, part, sizeof(part)) || !str_eq(part, "arn") || !take(&text, part, sizeof(part)) ||
-        !take(&text, part, sizeof(part)) || !str_eq(part, "lambda") || !take(&text, name->region, sizeof(name->region)) ||
-        !take(&text, name->account, sizeof(name->account)) || !take(&text, part, sizeof(part)) || !str_eq(part, "layer") ||
-        !take(&text, name->name, sizeof(name->name)))
+    if (!take(&text, part, sizeof(part)) || !str_eq(part, "arn") || !take(&text, part, sizeof(part)) || !take(&text, part, sizeof(part)) ||
+        !str_eq(part, "lambda") || !take(&text, name->region, sizeof(name->region)) || !take(&text, name->account, sizeof(name->account)) ||
+        !take(&text, part, sizeof(part)) || !str_eq(part, "layer") || !take(&text, name->name, sizeof(name->name)))
         return false;
     if (text == NULL)
         return true;
@@ -45,8 +44,8 @@ int layer_name_parse(const char *text, const char *account, const char *region, 
     bool parsed = str_starts(text, "arn:")
                       ? parse_arn(text, &name)
                       : account != NULL && strchr(text, ':') == NULL && *text != '\0' &&
-                            str_copy(name.account, sizeof(name.account), account) &&
-                            str_copy(name.region, sizeof(name.region), region) && str_copy(name.name, sizeof(name.name), text);
+                            str_copy(name.account, sizeof(name.account), account) && str_copy(name.region, sizeof(name.region), region) &&
+                            str_copy(name.name, sizeof(name.name), text);
     if (!parsed)
         return err_set(err, ERR_INVALID, "'%.200s' is not the name or ARN of a layer", text);
     *ret_name = name;

@@ -23,7 +23,7 @@ struct layer {
     struct layer_name name;
     struct layer_version **versions; /* committed; oldest first */
     size_t count;
-    uint64_t last_number; /* given out */
+    uint64_t last_number;  /* given out */
     struct wait_line line; /* busy: a change of a version is on its way to the disk */
     char key[LAYER_KEY_BYTES];
 };
@@ -34,7 +34,7 @@ struct layer *layer_obtain(struct registry *registry, const struct layer_name *n
 /* Counts the archive's use. */
 struct layer_version *layer_version_new(struct registry *registry, uint64_t number, const char *about, const char *code_sha256);
 void layer_version_free(struct registry *registry, struct layer_version *version);
-void layer_version_discard(struct layer_version *version); /* of a registry that is closed */
+void layer_version_discard(struct layer_version *version);          /* of a registry that is closed */
 void layer_add(struct layer *layer, struct layer_version *version); /* taken */
 void layer_remove(struct registry *registry, struct layer *layer, uint64_t number);
 /* The place of a version; layer->count if there is none. */

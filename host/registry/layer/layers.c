@@ -104,8 +104,7 @@ void layer_remove(struct registry *registry, struct layer *layer, uint64_t numbe
 void registry_free_layers(struct registry *registry)
 {
     struct layer *layer, *next;
-    HASH_ITER(hh, registry->layers, layer, next)
-    {
+    HASH_ITER(hh, registry->layers, layer, next) {
         HASH_DEL(registry->layers, layer);
         for (size_t i = 0; i < layer->count; i++)
             layer_version_free(registry, layer->versions[i]);
@@ -153,8 +152,7 @@ static bool is_in(const struct layer *layer, const char *account, const char *re
     return str_eq(layer->name.region, region) && str_eq(layer->name.account, account);
 }
 
-size_t layers_list(struct registry *registry, const char *account, const char *region, const char *from,
-                   const struct layer ***ret_layers)
+size_t layers_list(struct registry *registry, const char *account, const char *region, const char *from, const struct layer ***ret_layers)
 {
     size_t n = 0;
     const struct layer **list = malloc((HASH_COUNT(registry->layers) + 1) * sizeof(*list));

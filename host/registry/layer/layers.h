@@ -21,7 +21,7 @@ struct layer;
 
 /* A new version; borrowed for the call. */
 struct layer_draft {
-    const cJSON *about; /* Description, LicenseInfo, CompatibleRuntimes, CompatibleArchitectures: what AWS shows of them */
+    const cJSON *about;      /* Description, LicenseInfo, CompatibleRuntimes, CompatibleArchitectures: what AWS shows of them */
     const char *code_sha256; /* hexadecimal */
     uint64_t code_size, unpacked_size;
 };
@@ -40,21 +40,20 @@ struct layer_facts {
 
 /* Exactly one of facts and err is NULL. */
 typedef void layers_published_fn(void *arg, const struct layer_facts *facts, const struct err *err);
-void layers_publish(struct registry *registry, const struct layer_name *name, const struct layer_draft *draft,
-                    layers_published_fn *done, void *arg);
+void layers_publish(struct registry *registry, const struct layer_name *name, const struct layer_draft *draft, layers_published_fn *done,
+                    void *arg);
 
 /* True while the layer is being changed: fn(arg) then runs once, when it is not. */
 bool layers_wait(struct registry *registry, const struct layer_name *name, void (*fn)(void *arg), void *arg);
 /* Of a version that is there, while nobody else changes the layer. policy and revision: NULL for none. */
-void layers_set_policy(struct registry *registry, const struct layer_name *name, uint64_t number, const char *policy,
-                       const char *revision, registry_written_fn *done, void *arg);
+void layers_set_policy(struct registry *registry, const struct layer_name *name, uint64_t number, const char *policy, const char *revision,
+                       registry_written_fn *done, void *arg);
 void layers_delete(struct registry *registry, const struct layer_name *name, uint64_t number, registry_written_fn *done, void *arg);
 
 /* False: there is no such version. */
 bool layers_describe(struct registry *registry, const struct layer_name *name, uint64_t number, struct layer_facts *ret_facts);
 /* The layers of an account and region that have versions, from the name `from` on (NULL: all), by name. The caller frees. */
-size_t layers_list(struct registry *registry, const char *account, const char *region, const char *from,
-                   const struct layer ***ret_layers);
+size_t layers_list(struct registry *registry, const char *account, const char *region, const char *from, const struct layer ***ret_layers);
 /* A layer that has or had versions, or NULL. */
 const struct layer *layers_find(struct registry *registry, const struct layer_name *name);
 /* Versions of a layer, newest first. */

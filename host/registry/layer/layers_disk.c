@@ -106,8 +106,8 @@ static void published(void *arg, const struct err *err)
     write_free(write);
 }
 
-void layers_publish(struct registry *registry, const struct layer_name *name, const struct layer_draft *draft,
-                    layers_published_fn *done, void *arg)
+void layers_publish(struct registry *registry, const struct layer_name *name, const struct layer_draft *draft, layers_published_fn *done,
+                    void *arg)
 {
     struct layer *layer = layer_obtain(registry, name);
     CLEANUP(freep) char *about = json_print(draft->about);
@@ -149,8 +149,8 @@ static void deleted(void *arg, const struct err *err)
 }
 
 /* A change of a version that is there. */
-static struct layer_write *change_new(struct registry *registry, const struct layer_name *name, uint64_t number,
-                                      registry_written_fn *done, void *arg)
+static struct layer_write *change_new(struct registry *registry, const struct layer_name *name, uint64_t number, registry_written_fn *done,
+                                      void *arg)
 {
     struct layer *layer = layer_lookup(registry, name);
     assert(layer != NULL && layer_index(layer, number) < layer->count);
@@ -201,8 +201,8 @@ static void policy_set(void *arg, const struct err *err)
     write_free(write);
 }
 
-void layers_set_policy(struct registry *registry, const struct layer_name *name, uint64_t number, const char *policy,
-                       const char *revision, registry_written_fn *done, void *arg)
+void layers_set_policy(struct registry *registry, const struct layer_name *name, uint64_t number, const char *policy, const char *revision,
+                       registry_written_fn *done, void *arg)
 {
     struct layer_write *write = change_new(registry, name, number, done, arg);
     write->policy = copy(policy);

@@ -43,12 +43,9 @@ static ssize_t read_some(int fd, void *into, size_t len)
     for (;;) {
         ssize_t n;
         int code;
-        Py_BEGIN_ALLOW_THREADS
-        n = read(fd, into, len);
+        Py_BEGIN_ALLOW_THREADS n = read(fd, into, len);
         code = errno;
-        Py_END_ALLOW_THREADS
-        if (n >= 0)
-            return n;
+        Py_END_ALLOW_THREADS if (n >= 0) return n;
         errno = code;
         if (code == ECONNRESET)
             return 0;
@@ -157,11 +154,10 @@ static int write_all(int fd, struct iovec *parts, int count)
     while (count > 0) {
         ssize_t n;
         int code;
-        Py_BEGIN_ALLOW_THREADS
-        n = writev(fd, parts, count);
+        Py_BEGIN_ALLOW_THREADS n = writev(fd, parts, count);
         code = errno;
-        Py_END_ALLOW_THREADS
-        if (n < 0) {
+        Py_END_ALLOW_THREADS if (n < 0)
+        {
             errno = code;
             if (code != EINTR) {
                 PyErr_SetFromErrno(PyExc_OSError);
@@ -197,8 +193,7 @@ static PyObject *send_frame(PyObject *module, PyObject *args)
     header[0] = (unsigned char)type;
     put32(header + 4, (uint32_t)meta_len);
     put32(header + 8, (uint32_t)body_len);
-    struct iovec parts[] = {
-        {header, sizeof header}, {PyBytes_AsString(meta), meta_len}, {PyBytes_AsString(body), body_len}};
+    struct iovec parts[] = {{header, sizeof header}, {PyBytes_AsString(meta), meta_len}, {PyBytes_AsString(body), body_len}};
     if (write_all(fd, parts, 3) < 0)
         return NULL;
     Py_RETURN_NONE;

@@ -9,8 +9,7 @@
 #include "lib/base/strutil.h"
 #include "lib/json/json.h"
 
-static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request,
-                                         struct aws_call *call)
+static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request, struct aws_call *call)
 {
     (void)call;
     struct http_slice rest = aws_header(request, "x-amz-target"), prefix = aws_cut(&rest, '.');
@@ -22,8 +21,7 @@ static const struct aws_operation *match(const struct aws_service *service, cons
     return NULL;
 }
 
-static int unknown(const struct aws_service *service, const struct aws_request *request,
-                   struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
 {
     (void)service, (void)request;
     aws_error_free(error); /* the services answer without a message */
@@ -49,9 +47,7 @@ static void begin(struct aws_writer *w, const struct aws_call *call, int status,
 {
     const char *version = call->service->json_version;
     aws_writer_begin(w, call, status, reply);
-    aws_writer_header(w, "content-type",
-                      version && str_eq(version, "1.1") ? "application/x-amz-json-1.1"
-                                                        : "application/x-amz-json-1.0");
+    aws_writer_header(w, "content-type", version && str_eq(version, "1.1") ? "application/x-amz-json-1.1" : "application/x-amz-json-1.0");
 }
 
 static void end(struct aws_writer *w, cJSON *body)
@@ -61,8 +57,7 @@ static void end(struct aws_writer *w, cJSON *body)
     aws_writer_end(w, text, strlen(text));
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output,
-                         struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
 {
     struct aws_writer w;
     begin(&w, call, call->op->status, reply);

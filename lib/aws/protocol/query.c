@@ -35,8 +35,7 @@ static bool read_pairs(struct form *form, struct http_slice text)
     while (aws_next_pair(&text, &key, &value)) {
         if (form->count == AWS_QUERY_PAIRS_MAX)
             return false;
-        struct pair pair = {
-            .key = aws_decode(key, true), .value = aws_decode(value, true), .index = form->count};
+        struct pair pair = {.key = aws_decode(key, true), .value = aws_decode(value, true), .index = form->count};
         form->pairs[form->count++] = pair;
         if (!pair.key || !pair.value)
             return false;
@@ -82,8 +81,7 @@ static struct http_slice parameter(const struct aws_request *request, const char
     return aws_slice(NULL, 0);
 }
 
-static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request,
-                                         struct aws_call *call)
+static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request, struct aws_call *call)
 {
     (void)call;
     bool post = aws_slice_is(request->method, "POST"), get = aws_slice_is(request->method, "GET");
@@ -98,19 +96,18 @@ static const struct aws_operation *match(const struct aws_service *service, cons
     return NULL;
 }
 
-static int unknown(const struct aws_service *service, const struct aws_request *request,
-                   struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
 {
     struct http_slice action = parameter(request, "Action"), version = parameter(request, "Version");
     if (!action.p)
         return aws_error_set(error, "MissingAction", "Missing Action");
     CLEANUP(freep) char *name = aws_decode(action, true), *of = aws_decode(version, true);
-    return aws_error_set(error, "InvalidAction", "Could not find operation %.128s for version %.32s",
-                         name ? name : "", of && *of ? of : service->api_version);
+    return aws_error_set(error, "InvalidAction", "Could not find operation %.128s for version %.32s", name ? name : "",
+                         of && *of ? of : service->api_version);
 }
 
-static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth,
-                      cJSON **ret, struct aws_error *error);
+static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON **ret,
+                      struct aws_error *error);
 
 /* The first pair whose key is not before name. */
 static const struct pair *lower_bound(const struct form *form, const char *name)
@@ -140,8 +137,8 @@ static const struct pair *find(const struct form *form, const char *name, bool b
     return pair && str_starts(pair->key, prefix) ? pair : NULL;
 }
 
-static int read_structure(const struct form *form, const struct aws_shape *shape, const char *name, int depth,
-                          cJSON *out, struct aws_error *error)
+static int read_structure(const struct form *form, const struct aws_shape *shape, const char *name, int depth, cJSON *out,
+                          struct aws_error *error)
 {
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_member *member = &shape->members[i];
@@ -156,15 +153,14 @@ static int read_structure(const struct form *form, const struct aws_shape *shape
     return 0;
 }
 
-static int read_container(const struct form *form, const struct aws_member *member, const char *name,
-                          int depth, cJSON *out, struct aws_error *error)
+static int read_container(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON *out,
+                          struct aws_error *error)
 {
     const struct aws_shape *shape = member->shape;
     bool flat = (member->flags | shape->flags) & AWS_FLATTENED, map = shape->type == AWS_MAP;
     for (int i = 1;; i++) {
         CLEANUP(freep)
-        char *item = flat ? str_format("%s.%d", name, i)
-                          : str_format("%s.%s.%d", name, map ? "entry" : shape->members->wire, i);
+        char *item = flat ? str_format("%s.%d", name, i) : str_format("%s.%s.%d", name, map ? "entry" : shape->members->wire, i);
         CLEANUP(freep) char *key = str_format("%s.%s", item, shape->members[0].wire);
         CLEANUP(freep)
         char *value_name = map ? str_format("%s.%s", item, shape->members[1].wire) : strdup(item);
@@ -181,8 +177,8 @@ static int read_container(const struct form *form, const struct aws_member *memb
     }
 }
 
-static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth,
-                      cJSON **ret, struct aws_error *error)
+static int read_shape(const struct form *form, const struct aws_member *member, const char *name, int depth, cJSON **ret,
+                      struct aws_error *error)
 {
     if (depth == JSON_DEPTH_MAX)
         return aws_error_set(error, "MalformedInput", "nesting deeper than %d", JSON_DEPTH_MAX);
@@ -209,8 +205,7 @@ static int parse(struct aws_call *call, struct aws_error *error)
 {
     CLEANUP(form_free) struct form form;
     if (!read_form(&form, call->request))
-        return aws_error_set(error, "MalformedQueryString",
-                             "The form is not UTF-8 text of at most %d parameters", AWS_QUERY_PAIRS_MAX);
+        return aws_error_set(error, "MalformedQueryString", "The form is not UTF-8 text of at most %d parameters", AWS_QUERY_PAIRS_MAX);
     return read_structure(&form, call->op->input, "", 0, call->input, error);
 }
 
@@ -260,8 +255,7 @@ static void write_value(struct buf *b, const struct aws_member *member, const ch
         abort();
     if (shape->type == AWS_STRUCTURE)
         write_members(b, shape, value);
-    for (const cJSON *child = shape->type == AWS_STRUCTURE ? NULL : value->child; child;
-         child = child->next) {
+    for (const cJSON *child = shape->type == AWS_STRUCTURE ? NULL : value->child; child; child = child->next) {
         const char *item = flat ? name : shape->type == AWS_MAP ? "entry" : shape->members->wire;
         if (shape->type == AWS_LIST) {
             write_value(b, shape->members, item, child);
@@ -295,8 +289,7 @@ static void finish(struct aws_writer *w, struct buf *b)
     aws_writer_end(w, buf_steal(b), len);
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output,
-                         struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
 {
     struct buf b = BUF_INIT(AWS_REPLY_BYTES_MAX);
     struct aws_writer w;
@@ -310,9 +303,8 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
         if (buf_printf(&b, "</%s>\n", call->op->result_wrapper) < 0)
             abort();
     }
-    if (buf_printf(
-            &b, "  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n</%sResponse>\n",
-            call->request_id, call->op->name) < 0)
+    if (buf_printf(&b, "  <ResponseMetadata>\n    <RequestId>%s</RequestId>\n  </ResponseMetadata>\n</%sResponse>\n", call->request_id,
+                   call->op->name) < 0)
         abort();
     finish(&w, &b);
 }
@@ -323,8 +315,8 @@ static void write_error(const struct aws_call *call, const struct aws_error *err
     struct aws_writer w;
     int status = aws_error_status(call, error);
     aws_writer_begin(&w, call, status, reply);
-    if (buf_printf(&b, "<ErrorResponse xmlns=\"%s\">\n  <Error>\n    <Type>%s</Type>\n    ",
-                   call->service->xml_namespace, status < 500 ? "Sender" : "Receiver") < 0)
+    if (buf_printf(&b, "<ErrorResponse xmlns=\"%s\">\n  <Error>\n    <Type>%s</Type>\n    ", call->service->xml_namespace,
+                   status < 500 ? "Sender" : "Receiver") < 0)
         abort();
     put_element(&b, "Code", error->code);
     if (error->message) {

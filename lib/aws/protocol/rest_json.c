@@ -13,8 +13,7 @@
 
 #define LABELS_MAX ARRAY_LEN(((struct aws_call *)0)->labels)
 
-static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request,
-                                         struct aws_call *call)
+static const struct aws_operation *match(const struct aws_service *service, const struct aws_request *request, struct aws_call *call)
 {
     const struct aws_operation *best = NULL;
     struct http_slice labels[LABELS_MAX];
@@ -35,12 +34,10 @@ static const struct aws_operation *match(const struct aws_service *service, cons
 }
 
 /* Authorization comes before dispatch at AWS, and finds no operation to authorize. */
-static int unknown(const struct aws_service *service, const struct aws_request *request,
-                   struct aws_error *error)
+static int unknown(const struct aws_service *service, const struct aws_request *request, struct aws_error *error)
 {
     (void)service, (void)request;
-    return aws_error_set(error, "AccessDeniedException",
-                         "Unable to determine service/operation name to be authorized");
+    return aws_error_set(error, "AccessDeniedException", "Unable to determine service/operation name to be authorized");
 }
 
 static int bad_text(struct aws_error *error, const char *name)
@@ -49,8 +46,7 @@ static int bad_text(struct aws_error *error, const char *name)
 }
 
 /* A decoded value under its member, or one more of it if the member is a list. */
-static int add(cJSON *input, const struct aws_member *member, enum aws_time time, const char *text,
-               struct aws_error *error)
+static int add(cJSON *input, const struct aws_member *member, enum aws_time time, const char *text, struct aws_error *error)
 {
     bool list = member->shape->type == AWS_LIST;
     cJSON *there = cJSON_GetObjectItemCaseSensitive(input, member->name);
@@ -68,13 +64,11 @@ static int add(cJSON *input, const struct aws_member *member, enum aws_time time
     return 0;
 }
 
-static const struct aws_member *member_at(const struct aws_shape *shape, enum aws_location location,
-                                          struct http_slice wire)
+static const struct aws_member *member_at(const struct aws_shape *shape, enum aws_location location, struct http_slice wire)
 {
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_member *m = &shape->members[i];
-        if (m->location == location && wire.n == strlen(m->wire) &&
-            strncasecmp(m->wire, wire.p, wire.n) == 0 &&
+        if (m->location == location && wire.n == strlen(m->wire) && strncasecmp(m->wire, wire.p, wire.n) == 0 &&
             (location == AWS_IN_HEADER || memcmp(m->wire, wire.p, wire.n) == 0))
             return m;
     }
@@ -106,8 +100,7 @@ static const struct aws_member *query_map(const struct aws_shape *shape)
     return NULL;
 }
 
-static int add_to_map(cJSON *input, const struct aws_member *map, const char *key, const char *text,
-                      struct aws_error *error)
+static int add_to_map(cJSON *input, const struct aws_member *map, const char *key, const char *text, struct aws_error *error)
 {
     cJSON *object = cJSON_GetObjectItemCaseSensitive(input, map->name);
     if (!object)
@@ -124,17 +117,14 @@ static int parse_query(struct aws_call *call, struct aws_error *error)
     size_t pairs = 0;
     while (aws_next_pair(&rest, &key, &value)) {
         if (++pairs > AWS_QUERY_PAIRS_MAX)
-            return aws_error_set(error, "SerializationException",
-                                 "The query string has more than %d parameters", AWS_QUERY_PAIRS_MAX);
+            return aws_error_set(error, "SerializationException", "The query string has more than %d parameters", AWS_QUERY_PAIRS_MAX);
         CLEANUP(freep) char *name = aws_decode(key, true), *text = aws_decode(value, true);
-        const struct aws_member *member =
-            name ? member_at(call->op->input, AWS_IN_QUERY, aws_slice(name, strlen(name))) : NULL;
+        const struct aws_member *member = name ? member_at(call->op->input, AWS_IN_QUERY, aws_slice(name, strlen(name))) : NULL;
         if (!member && !(others && name))
             continue;
         if (!text)
             return bad_text(error, name);
-        int rc = member ? add(call->input, member, AWS_TIME_ISO8601, text, error)
-                        : add_to_map(call->input, others, name, text, error);
+        int rc = member ? add(call->input, member, AWS_TIME_ISO8601, text, error) : add_to_map(call->input, others, name, text, error);
         if (rc < 0)
             return -1;
     }
@@ -150,8 +140,7 @@ static void take_prefixed(void *arg, struct http_slice name, struct http_slice v
 {
     struct header_walk *walk = arg;
     size_t n = strlen(walk->prefix);
-    if (name.n <= n || strncasecmp(name.p, walk->prefix, n) != 0 || !str_is_utf8(name.p, name.n) ||
-        !str_is_utf8(value.p, value.n))
+    if (name.n <= n || strncasecmp(name.p, walk->prefix, n) != 0 || !str_is_utf8(name.p, name.n) || !str_is_utf8(value.p, value.n))
         return;
     CLEANUP(freep) char *key = str_format("%.*s", (int)(name.n - n), name.p + n);
     CLEANUP(freep) char *text = str_format("%.*s", (int)value.n, value.p);
@@ -228,8 +217,7 @@ static int parse_body(struct aws_call *call, struct aws_error *error)
 
 static int parse(struct aws_call *call, struct aws_error *error)
 {
-    return parse_body(call, error) < 0 || parse_labels(call, error) < 0 || parse_query(call, error) < 0 ||
-                   parse_headers(call, error) < 0
+    return parse_body(call, error) < 0 || parse_labels(call, error) < 0 || parse_query(call, error) < 0 || parse_headers(call, error) < 0
                ? -1
                : 0;
 }
@@ -268,8 +256,7 @@ static char *print(cJSON *tree, size_t *ret_len)
     return text;
 }
 
-static void write_output(const struct aws_call *call, const struct aws_output *output,
-                         struct aws_reply *reply)
+static void write_output(const struct aws_call *call, const struct aws_output *output, struct aws_reply *reply)
 {
     const struct aws_shape *shape = call->op->output;
     const struct aws_member *payload = shape ? shape->payload : NULL;
@@ -286,8 +273,7 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
         assert(!output->payload_len);
     } else if (payload && (payload->shape->type == AWS_BLOB || (payload->shape->flags & AWS_EVENT_STREAM))) {
         bool events = payload->shape->flags & AWS_EVENT_STREAM; /* the caller's events are framed already */
-        aws_writer_header(&w, "content-type",
-                          events ? "application/vnd.amazon.eventstream" : "application/json");
+        aws_writer_header(&w, "content-type", events ? "application/vnd.amazon.eventstream" : "application/json");
         body = malloc(output->payload_len + 1);
         if (!body)
             abort();
@@ -297,8 +283,7 @@ static void write_output(const struct aws_call *call, const struct aws_output *o
     } else {
         const cJSON *value = payload ? json_get(tree, payload->name) : tree;
         aws_writer_header(&w, "content-type", "application/json");
-        body =
-            print(value ? aws_tree_out(payload ? payload->shape : shape, value) : cJSON_CreateObject(), &len);
+        body = print(value ? aws_tree_out(payload ? payload->shape : shape, value) : cJSON_CreateObject(), &len);
     }
     aws_writer_end(&w, body, len);
 }
@@ -322,8 +307,7 @@ static void write_error(const struct aws_call *call, const struct aws_error *err
     aws_writer_header(&w, "content-type", "application/json");
     aws_writer_header(&w, "x-amzn-errortype", error->code);
     if (shape && aws_member_named(shape, "Type") && !json_get(error->members, "Type"))
-        cJSON_AddItemToObject(body, "Type",
-                              cJSON_CreateString(shape->flags & AWS_SENDER_FAULT ? "User" : "Service"));
+        cJSON_AddItemToObject(body, "Type", cJSON_CreateString(shape->flags & AWS_SENDER_FAULT ? "User" : "Service"));
     if (error->message)
         cJSON_AddItemToObject(body, message_name(shape, error->code), cJSON_CreateString(error->message));
     if (error->members && shape)

@@ -42,24 +42,20 @@ static int check(const struct aws_member *member, const cJSON *value, struct aws
                              "Value %.*s at '%s' failed to satisfy constraint: Member must satisfy enum "
                              "value set: [%s] or be a "
                              "valid ARN",
-                             (int)aws_utf8_cut(value->valuestring, AWS_VALUE_BYTES_MAX), value->valuestring,
-                             path, list);
+                             (int)aws_utf8_cut(value->valuestring, AWS_VALUE_BYTES_MAX), value->valuestring, path, list);
     }
     if (!(shape->flags & AWS_LATE_MAX))
         return 0;
     if (cJSON_IsNumber(value) && value->valuedouble > shape->late_max)
-        return aws_error_set(
-            error, CODE,
-            "'%s' value failed to satisfy constraint: Member must have value less than or equal to %.15g",
-            member->name, shape->late_max);
+        return aws_error_set(error, CODE, "'%s' value failed to satisfy constraint: Member must have value less than or equal to %.15g",
+                             member->name, shape->late_max);
     struct arn_function function;
     if (cJSON_IsString(value) && arn_function_parse(value->valuestring, &function, NULL) == 0 &&
         (double)strlen(function.name) > shape->late_max)
-        return aws_error_set(
-            error, CODE,
-            "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must have "
-            "length less than or equal to %.15g",
-            value->valuestring, path, shape->late_max);
+        return aws_error_set(error, CODE,
+                             "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must have "
+                             "length less than or equal to %.15g",
+                             value->valuestring, path, shape->late_max);
     return 0;
 }
 
@@ -68,8 +64,7 @@ int aws_validate_late(const struct aws_shape *shape, const cJSON *input, struct 
     for (size_t i = 0; i < shape->member_count; i++) {
         const struct aws_member *member = &shape->members[i];
         const cJSON *value = json_get(input, member->name);
-        if (value && (member->shape->flags & (AWS_LATE_VALUES | AWS_LATE_MAX)) &&
-            check(member, value, error) < 0)
+        if (value && (member->shape->flags & (AWS_LATE_VALUES | AWS_LATE_MAX)) && check(member, value, error) < 0)
             return -1;
     }
     return 0;

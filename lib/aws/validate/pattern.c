@@ -38,10 +38,8 @@ static struct compiled *compile(const char *pattern)
     if (!made)
         abort();
     made->pattern = pattern;
-    made->code =
-        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                      PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_ALT_BSUX | PCRE2_ANCHORED | PCRE2_ENDANCHORED,
-                      &error, &offset, NULL);
+    made->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                               PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_ALT_BSUX | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &error, &offset, NULL);
     if (!made->code) /* a constant of ours that a test compiles: the generator must refuse it */
         abort();
     pthread_rwlock_wrlock(&lock);

@@ -82,8 +82,7 @@ static void print_value(struct buf *b, const struct aws_shape *shape, const cJSO
         print_members(b, shape, value, until);
 }
 
-static void violate(struct check *c, const struct aws_shape *shape, const cJSON *value,
-                    const char *constraint)
+static void violate(struct check *c, const struct aws_shape *shape, const cJSON *value, const char *constraint)
 {
     if (c->count++)
         put(&c->text, "; ");
@@ -121,8 +120,7 @@ static size_t blob_length(const char *base64)
 
 static bool is_length(const struct aws_shape *shape)
 {
-    return shape->type == AWS_LIST || shape->type == AWS_MAP || shape->type == AWS_STRING ||
-           shape->type == AWS_BLOB;
+    return shape->type == AWS_LIST || shape->type == AWS_MAP || shape->type == AWS_STRING || shape->type == AWS_BLOB;
 }
 
 /* What min and max are about. */
@@ -256,8 +254,8 @@ static size_t push(struct check *c, const char *name, bool member)
     return was;
 }
 
-static void violate_members(struct check *c, const struct aws_shape *shape, const cJSON *value,
-                            const char *what, const struct aws_shape *member)
+static void violate_members(struct check *c, const struct aws_shape *shape, const cJSON *value, const char *what,
+                            const struct aws_shape *member)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     put(&b, what);
@@ -290,8 +288,7 @@ static void visit_list(struct check *c, const struct aws_shape *shape, const cJS
         if (is_plain(member)) {
             if (fits(member, child))
                 continue;
-            violate_members(c, member->flags & AWS_SENSITIVE ? member : shape, value,
-                            "Member must satisfy constraint: ", member);
+            violate_members(c, member->flags & AWS_SENSITIVE ? member : shape, value, "Member must satisfy constraint: ", member);
             return;
         }
         snprintf(name, sizeof name, "%d.member", ++i);
@@ -315,8 +312,7 @@ static void visit_map(struct check *c, const struct aws_shape *shape, const cJSO
             continue;
         }
         CLEANUP(freep)
-        char *name =
-            str_format("%.*s.member", (int)aws_utf8_cut(child->string, KEY_BYTES_MAX), child->string);
+        char *name = str_format("%.*s.member", (int)aws_utf8_cut(child->string, KEY_BYTES_MAX), child->string);
         size_t was = push(c, name, false);
         if (cJSON_IsNull(child))
             violate(c, member, NULL, "Member must not be null");
@@ -361,8 +357,7 @@ static void visit_payload(struct check *c, const struct aws_member *payload)
         }
 }
 
-int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code,
-                 struct aws_error *error)
+int aws_validate(const struct aws_shape *shape, const struct aws_call *call, const char *code, struct aws_error *error)
 {
     CLEANUP(buf_free) struct buf text = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     struct check c = {.call = call, .text = text};
@@ -372,6 +367,5 @@ int aws_validate(const struct aws_shape *shape, const struct aws_call *call, con
     text = c.text;
     if (c.count == 0)
         return 0;
-    return aws_error_set(error, code, "%d validation error%s detected: %s", c.count, c.count == 1 ? "" : "s",
-                         text.data);
+    return aws_error_set(error, code, "%d validation error%s detected: %s", c.count, c.count == 1 ? "" : "s", text.data);
 }

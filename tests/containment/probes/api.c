@@ -88,18 +88,17 @@ static int read_answer(int fd, char *head_out, size_t head_cap, char *out, size_
     return atoi(head + 9);
 }
 
-int api_request(const char *method, const char *path, const char *headers, const char *body, char *head,
-                size_t head_cap, char *out, size_t cap)
+int api_request(const char *method, const char *path, const char *headers, const char *body, char *head, size_t head_cap, char *out,
+                size_t cap)
 {
     int fd = api_connect(), status = -1;
     if (fd < 0)
         return -1;
     size_t body_len = body ? strlen(body) : 0, size = 512 + strlen(path) + strlen(headers) + body_len;
     char *text = malloc(size);
-    int len = text
-                  ? snprintf(text, size, "%s %s HTTP/1.1\r\nHost: runtime\r\n%sContent-Length: %zu\r\n\r\n%s",
-                             method, path, headers, body_len, body ? body : "")
-                  : -1;
+    int len = text ? snprintf(text, size, "%s %s HTTP/1.1\r\nHost: runtime\r\n%sContent-Length: %zu\r\n\r\n%s", method, path, headers,
+                              body_len, body ? body : "")
+                   : -1;
     if (len > 0 && send_all(fd, text, (size_t)len) == 0)
         status = read_answer(fd, head, head_cap, out, cap);
     free(text);

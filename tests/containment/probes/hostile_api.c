@@ -29,9 +29,8 @@ static void request_ids(struct visit *visit, struct answer *answer)
     int error = post("6b7f5a52-2f0c-4c41-8d55-0123456789ab", "error", "", "{}");
     int old = visit->last_id[0] ? post(visit->last_id, "response", "", "\"old\"") : -2;
     (void)answer;
-    snprintf(text, sizeof text,
-             "{\"probe\":\"request_ids\",\"values\":{\"foreign\":%d,\"foreign_error\":%d,\"old\":%d}}",
-             foreign, error, old);
+    snprintf(text, sizeof text, "{\"probe\":\"request_ids\",\"values\":{\"foreign\":%d,\"foreign_error\":%d,\"old\":%d}}", foreign, error,
+             old);
     post(visit->id, "response", "Content-Type: application/json\r\n", text);
     duplicate_status = post(visit->id, "response", "", "\"again\"");
     visit->answered = true;
@@ -47,8 +46,7 @@ static void duplicate(struct visit *visit, struct answer *answer)
 static int huge_head(size_t size)
 {
     char *text = malloc(size + 256);
-    int n = sprintf(
-        text, "GET /2018-06-01/ping HTTP/1.1\r\nHost: runtime\r\nLambda-Runtime-Function-XRay-Error-Cause: ");
+    int n = sprintf(text, "GET /2018-06-01/ping HTTP/1.1\r\nHost: runtime\r\nLambda-Runtime-Function-XRay-Error-Cause: ");
     memset(text + n, 'x', size);
     strcpy(text + n + size, "\r\nContent-Length: 0\r\n\r\n");
     int status = api_raw(text, (size_t)n + size + 23);
@@ -73,8 +71,7 @@ static void injection(struct visit *visit, struct answer *answer)
     const char *body = "{\"errorMessage\":\"m\",\"errorType\":\"Evil\\r\\nX-Injected: 2\"}";
     (void)answer;
     int n = snprintf(text, sizeof text,
-                     "POST " BASE
-                     "%s/error HTTP/1.1\r\nHost: runtime\r\nContent-Type: application/json\rX-Injected: 3\r\n"
+                     "POST " BASE "%s/error HTTP/1.1\r\nHost: runtime\r\nContent-Type: application/json\rX-Injected: 3\r\n"
                      "Lambda-Runtime-Function-Error-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
                      visit->id, error_type, strlen(body), body);
     if (api_raw(text, (size_t)n) != 202)
@@ -87,8 +84,7 @@ static void injection_nul(struct visit *visit, struct answer *answer)
     char text[2048];
     (void)answer;
     int n = snprintf(text, sizeof text,
-                     "POST " BASE
-                     "%s/response HTTP/1.1\r\nHost: runtime\r\nContent-Type: text/plain@X-Injected: 4\r\n"
+                     "POST " BASE "%s/response HTTP/1.1\r\nHost: runtime\r\nContent-Type: text/plain@X-Injected: 4\r\n"
                      "Content-Length: 4\r\n\r\n\"ok\"",
                      visit->id);
     *strchr(text, '@') = '\0';
@@ -104,9 +100,7 @@ static void endless(struct visit *visit, struct answer *answer)
     (void)answer;
     int fd = api_connect();
     int n =
-        snprintf(head, sizeof head,
-                 "POST " BASE "%s/response HTTP/1.1\r\nHost: runtime\r\nTransfer-Encoding: chunked\r\n\r\n",
-                 visit->id);
+        snprintf(head, sizeof head, "POST " BASE "%s/response HTTP/1.1\r\nHost: runtime\r\nTransfer-Encoding: chunked\r\n\r\n", visit->id);
     if (fd < 0 || send(fd, head, (size_t)n, MSG_NOSIGNAL) < 0)
         _exit(9);
     visit->answered = true;

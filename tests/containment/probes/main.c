@@ -12,8 +12,8 @@
 
 static void answer_raw(struct answer *answer, const char *key, const char *quote, const char *value)
 {
-    int n = snprintf(answer->text + answer->len, sizeof answer->text - answer->len, "%s\"%s\":%s%s%s",
-                     answer->values++ ? "," : "", key, quote, value, quote);
+    int n = snprintf(answer->text + answer->len, sizeof answer->text - answer->len, "%s\"%s\":%s%s%s", answer->values++ ? "," : "", key,
+                     quote, value, quote);
     if (n > 0 && answer->len + (size_t)n < sizeof answer->text)
         answer->len += (size_t)n;
 }
@@ -86,8 +86,7 @@ static void serve(void)
     static struct answer answer;
     struct visit visit = {.arg = arg};
     for (;;) {
-        int status = api_request("GET", "/2018-06-01/runtime/invocation/next", "", NULL, head, sizeof head,
-                                 event, sizeof event);
+        int status = api_request("GET", "/2018-06-01/runtime/invocation/next", "", NULL, head, sizeof head, event, sizeof event);
         char *id = strcasestr(head, "\r\nlambda-runtime-aws-request-id:");
         if (status != 200 || !id) {
             fprintf(stderr, "probe: /next answered %d\n", status);
@@ -103,8 +102,7 @@ static void serve(void)
             continue;
         char path[256];
         snprintf(path, sizeof path, "/2018-06-01/runtime/invocation/%s/response", visit.id);
-        status =
-            api_request("POST", path, "Content-Type: application/json\r\n", answer.text, NULL, 0, NULL, 0);
+        status = api_request("POST", path, "Content-Type: application/json\r\n", answer.text, NULL, 0, NULL, 0);
         if (status != 202)
             fprintf(stderr, "probe: the response was answered by %d\n", status);
     }

@@ -41,8 +41,8 @@ void answer_text(struct answer *answer, const char *key, const char *value);
 int api_connect(void); /* a socket, or -1 with errno */
 /* Sends a request of those parts on a new connection, reads the answer's head and up to cap bytes of its
  * body. The status, or -1 when the connection broke. head and body may be NULL. */
-int api_request(const char *method, const char *path, const char *headers, const char *body, char *head,
-                size_t head_cap, char *out, size_t cap);
+int api_request(const char *method, const char *path, const char *headers, const char *body, char *head, size_t head_cap, char *out,
+                size_t cap);
 /* Sends len raw bytes on a new connection; the status of what comes back, 0 for a closed connection, -1 for
  * none. */
 int api_raw(const char *bytes, size_t len);

@@ -32,8 +32,7 @@ static int try_open(const char *path, int flags)
 static void devices(struct visit *visit, struct answer *answer)
 {
     (void)visit;
-    static const char *const paths[] = {"/dev/mem", "/dev/kmsg",  "/dev/tty", "/dev/shm",
-                                        "/dev/pts", "/dev/loop0", "/dev/vda", "/dev/sda"};
+    static const char *const paths[] = {"/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/shm", "/dev/pts", "/dev/loop0", "/dev/vda", "/dev/sda"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         answer_errno(answer, paths[i], try_open(paths[i], O_RDONLY));
     answer_errno(answer, "create", try_open("/dev/probe", O_CREAT | O_WRONLY));
@@ -66,9 +65,8 @@ static void kernel_files(struct visit *visit, struct answer *answer)
 static void host_trees(struct visit *visit, struct answer *answer)
 {
     (void)visit;
-    static const char *const paths[] = {"/sys",  "/sys/fs/cgroup", "/etc/shadow",     "/root",
-                                        "/home", "/boot",          "/var/lib",        "/var/log",
-                                        "/run",  "/proc/1/root",   "/proc/1/environ", "/proc/1/maps"};
+    static const char *const paths[] = {"/sys",     "/sys/fs/cgroup", "/etc/shadow", "/root",        "/home",           "/boot",
+                                        "/var/lib", "/var/log",       "/run",        "/proc/1/root", "/proc/1/environ", "/proc/1/maps"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         answer_errno(answer, paths[i], try_open(paths[i], O_RDONLY));
     answer_errno(answer, "release_agent", mount("none", "/tmp", "cgroup", 0, "memory") < 0 ? errno : 0);
@@ -119,8 +117,7 @@ static void network(struct visit *visit, struct answer *answer)
     sscanf(visit->arg, "%d %89s", &port, name);
     answer_errno(answer, "host_port", try_connect(AF_INET, "127.0.0.1", port));
     answer_errno(answer, "own_endpoint", try_connect(AF_INET, "127.0.0.1", 4566));
-    static const char *const far[] = {"169.254.169.254", "169.254.1.1", "10.0.0.1",
-                                      "172.16.0.1",      "192.168.0.1", "8.8.8.8"};
+    static const char *const far[] = {"169.254.169.254", "169.254.1.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "8.8.8.8"};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++)
         answer_errno(answer, far[i], try_connect(AF_INET, far[i], 80));
     answer_errno(answer, "2001:db8::1", try_connect(AF_INET6, "2001:db8::1", 80));
@@ -147,9 +144,7 @@ static void ports(struct visit *visit, struct answer *answer)
     char list[2048] = "", ns[64] = "";
     (void)visit;
     for (int port = 1; port < 65536; port++) {
-        struct sockaddr_in to = {.sin_family = AF_INET,
-                                 .sin_port = htons((unsigned short)port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && !met_itself(fd, port) && strlen(list) < sizeof list - 8)
             sprintf(list + strlen(list), "%d ", port);
@@ -208,8 +203,7 @@ static void setuid_file(struct visit *visit, struct answer *answer)
     int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
-    static const char *const fields[] = {"NoNewPrivs", "CapEff", "CapPrm", "CapBnd",
-                                         "CapInh",     "CapAmb", "Seccomp"};
+    static const char *const fields[] = {"NoNewPrivs", "CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb", "Seccomp"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char value[32] = "";
         if ((line = strstr(text, fields[i])))

@@ -54,8 +54,9 @@ static void test_source_members(void)
     CU_ASSERT_STRING_EQUAL(said("{" QUEUE ",\"TumblingWindowInSeconds\":1}"),
                            "Unsupported TumblingWindowInSeconds parameter for given event source mapping type.");
     CU_ASSERT_STRING_EQUAL(said("{" STREAM ",\"StartingPosition\":\"LATEST\",\"TumblingWindowInSeconds\":1}"), "");
-    CU_ASSERT_STRING_EQUAL(said("{" STREAM ",\"StartingPosition\":\"LATEST\",\"DestinationConfig\":{\"OnSuccess\":{\"Destination\":\"d\"}}}"),
-                           "Unsupported DestinationConfig parameter for given event source mapping type.");
+    CU_ASSERT_STRING_EQUAL(
+        said("{" STREAM ",\"StartingPosition\":\"LATEST\",\"DestinationConfig\":{\"OnSuccess\":{\"Destination\":\"d\"}}}"),
+        "Unsupported DestinationConfig parameter for given event source mapping type.");
     CU_ASSERT_PTR_NOT_NULL(strstr(said("{" STREAM "}"), "'startingPosition'"));
     CU_ASSERT_PTR_NOT_NULL(strstr(said("{" QUEUE ",\"StartingPosition\":\"LATEST\"}"), "Unsupported starting position"));
     CU_ASSERT_PTR_NOT_NULL(strstr(said("{" CLUSTER ",\"StartingPosition\":\"LATEST\"}"), "Topics"));

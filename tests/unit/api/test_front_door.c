@@ -111,10 +111,20 @@ static int ask(const char *method, const char *host, const char *origin)
 
 static void test_front_door_hosts(void)
 {
-    static const char *const good[] = {"127.0.0.1:4566", "localhost", "LOCALHOST:1", "a.localhost:4566", "[::1]:4566", "10.0.0.7",
-                                       "stoke.test", "x.below.test:80", "y.x.below.test"};
-    static const char *const bad[] = {"evil.test", "localhost.evil.test", "127.0.0.1.evil.test", "evil-localhost", "below.test",
-                                      "xbelow.test", "stoke.test.", "", ":80", "[::1", "127.0.0.1@evil.test", "0x7f.1"};
+    static const char *const good[] = {"127.0.0.1:4566", "localhost",  "LOCALHOST:1",     "a.localhost:4566", "[::1]:4566",
+                                       "10.0.0.7",       "stoke.test", "x.below.test:80", "y.x.below.test"};
+    static const char *const bad[] = {"evil.test",
+                                      "localhost.evil.test",
+                                      "127.0.0.1.evil.test",
+                                      "evil-localhost",
+                                      "below.test",
+                                      "xbelow.test",
+                                      "stoke.test.",
+                                      "",
+                                      ":80",
+                                      "[::1",
+                                      "127.0.0.1@evil.test",
+                                      "0x7f.1"};
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         CU_ASSERT_EQUAL(ask("GET", good[i], NULL), 200);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -128,9 +138,17 @@ static void test_front_door_origins(void)
     CU_ASSERT_EQUAL(ask("POST", "127.0.0.1:4566", "http://127.0.0.1:4566"), 200);
     CU_ASSERT_STRING_EQUAL(seen.allow_origin, "http://127.0.0.1:4566");
     CU_ASSERT_EQUAL(ask("POST", "127.0.0.1:4566", "https://app.test"), 200);
-    static const char *const bad[] = {"null", "", "http://127.0.0.1:4567", "https://127.0.0.1:4566", "http://localhost:4566",
-                                      "https://app.test.evil", "https://app.test:1", "http://app.test", "http://127.0.0.1:45666",
-                                      "file://", "*"};
+    static const char *const bad[] = {"null",
+                                      "",
+                                      "http://127.0.0.1:4567",
+                                      "https://127.0.0.1:4566",
+                                      "http://localhost:4566",
+                                      "https://app.test.evil",
+                                      "https://app.test:1",
+                                      "http://app.test",
+                                      "http://127.0.0.1:45666",
+                                      "file://",
+                                      "*"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         CU_ASSERT_EQUAL(ask("POST", "127.0.0.1:4566", bad[i]), 403);
         CU_ASSERT_FALSE(seen.passed);

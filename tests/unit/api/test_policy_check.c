@@ -92,12 +92,25 @@ static void test_policy_check_statement(void)
 
 static void test_policy_check_principal(void)
 {
-    static const char *const good[] = {
-        "\"*\"", "{\"AWS\":\"*\"}", "{\"AWS\":\"111122223333\"}", "{\"AWS\":[\"arn:aws:iam::111122223333:role/r\",\"444455556666\"]}",
-        "{\"Service\":\"s3.amazonaws.com\"}", "{\"Service\":[\"s3.amazonaws.com\"],\"AWS\":\"*\"}",
-        "{\"Federated\":\"accounts.google.com\"}", "{\"CanonicalUser\":\"79a5\"}"};
-    static const char *const bad[] = {"\"111122223333\"", "[\"*\"]", "{}", "null", "{\"AWS\":[]}", "{\"AWS\":\"me\"}", "{\"AWS\":[1]}",
-                                      "{\"aws\":\"*\"}", "{\"Service\":\"*\"}", "{\"Service\":\"example.com\"}", "{\"Federated\":\"\"}"};
+    static const char *const good[] = {"\"*\"",
+                                       "{\"AWS\":\"*\"}",
+                                       "{\"AWS\":\"111122223333\"}",
+                                       "{\"AWS\":[\"arn:aws:iam::111122223333:role/r\",\"444455556666\"]}",
+                                       "{\"Service\":\"s3.amazonaws.com\"}",
+                                       "{\"Service\":[\"s3.amazonaws.com\"],\"AWS\":\"*\"}",
+                                       "{\"Federated\":\"accounts.google.com\"}",
+                                       "{\"CanonicalUser\":\"79a5\"}"};
+    static const char *const bad[] = {"\"111122223333\"",
+                                      "[\"*\"]",
+                                      "{}",
+                                      "null",
+                                      "{\"AWS\":[]}",
+                                      "{\"AWS\":\"me\"}",
+                                      "{\"AWS\":[1]}",
+                                      "{\"aws\":\"*\"}",
+                                      "{\"Service\":\"*\"}",
+                                      "{\"Service\":\"example.com\"}",
+                                      "{\"Federated\":\"\"}"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         CLEANUP(freep) char *text = str_format("\"Effect\":\"Deny\",\"NotPrincipal\":%s," WHAT WHERE, good[i]);
         statement_good(text);
@@ -124,10 +137,17 @@ static void test_policy_check_action(void)
 
 static void test_policy_check_resource(void)
 {
-    static const char *const good[] = {ARN, ARN ":*", ARN ":7", ARN "*", "*", "arn:aws:lambda:*:123456789012:function:*", "arn:*:live",
-                                       "arn:aws:lambda:eu-west-?:123456789012:function:f:l??e"};
-    static const char *const bad[] = {"", ARN "2", "arn:aws:lambda:eu-west-1:123456789012:function:g", "arn:aws:s3:::b/*", "arn:*:dead",
-                                      "arn:aws:lambda:eu-west-?:123456789012:function:f?", "[a]*"};
+    static const char *const good[] = {ARN,          ARN ":*",
+                                       ARN ":7",     ARN "*",
+                                       "*",          "arn:aws:lambda:*:123456789012:function:*",
+                                       "arn:*:live", "arn:aws:lambda:eu-west-?:123456789012:function:f:l??e"};
+    static const char *const bad[] = {"",
+                                      ARN "2",
+                                      "arn:aws:lambda:eu-west-1:123456789012:function:g",
+                                      "arn:aws:s3:::b/*",
+                                      "arn:*:dead",
+                                      "arn:aws:lambda:eu-west-?:123456789012:function:f?",
+                                      "[a]*"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         CLEANUP(freep) char *text = str_format("\"Effect\":\"Allow\"," WHO WHAT "\"Resource\":\"%s\"", good[i]);
         statement_good(text);
@@ -155,10 +175,18 @@ static void test_policy_check_condition(void)
     static const char *const good[] = {
         "{}", "{\"StringEquals\":{\"AWS:SourceAccount\":\"111122223333\"},\"ArnLike\":{\"AWS:SourceArn\":[\"a\",\"b\"]}}",
         "{\"ForAnyValue:StringLikeIfExists\":{\"k\":[]},\"Null\":{\"k\":true},\"NumericLessThan\":{\"k\":[1,2.5]}}"};
-    static const char *const bad[] = {"[]", "null", "{\"StringIs\":{\"k\":\"v\"}}", "{\"NullIfExists\":{\"k\":true}}", "{\"StringEquals\":\"v\"}",
-                                      "{\"StringEquals\":{}}", "{\"StringEquals\":{\"k\":null}}", "{\"StringEquals\":{\"k\":[[]]}}",
-                                      "{\"StringEquals\":{\"\":\"v\"}}", "{\"NumericEquals\":{\"k\":1234567890123456789}}",
-                                      "{\"IfExists\":{\"k\":\"v\"}}", "{\"StringEquals\":[\"v\"]}"};
+    static const char *const bad[] = {"[]",
+                                      "null",
+                                      "{\"StringIs\":{\"k\":\"v\"}}",
+                                      "{\"NullIfExists\":{\"k\":true}}",
+                                      "{\"StringEquals\":\"v\"}",
+                                      "{\"StringEquals\":{}}",
+                                      "{\"StringEquals\":{\"k\":null}}",
+                                      "{\"StringEquals\":{\"k\":[[]]}}",
+                                      "{\"StringEquals\":{\"\":\"v\"}}",
+                                      "{\"NumericEquals\":{\"k\":1234567890123456789}}",
+                                      "{\"IfExists\":{\"k\":\"v\"}}",
+                                      "{\"StringEquals\":[\"v\"]}"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         CLEANUP(freep) char *text = str_format("\"Effect\":\"Allow\"," WHO WHAT WHERE ",\"Condition\":%s", good[i]);
         statement_good(text);

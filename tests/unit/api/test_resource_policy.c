@@ -31,8 +31,9 @@ static void principal_is(const char *principal, const char *partition, const cha
         CU_ASSERT_PTR_NULL(got);
         return;
     }
-    CLEANUP(freep) char *whole = str_format("{\"Sid\":\"s\",\"Effect\":\"Allow\",\"Principal\":%s,\"Action\":\"lambda:*\",\"Resource\":\"" ARN "\"}",
-                                            want);
+    CLEANUP(freep)
+    char *whole =
+        str_format("{\"Sid\":\"s\",\"Effect\":\"Allow\",\"Principal\":%s,\"Action\":\"lambda:*\",\"Resource\":\"" ARN "\"}", want);
     CU_ASSERT_PTR_NOT_NULL_FATAL(got);
     CU_ASSERT_STRING_EQUAL(got, whole);
 }
@@ -55,11 +56,12 @@ static void test_policy_principals(void)
 
 static void test_policy_conditions(void)
 {
-    CLEANUP(freep) char *got = statement_of("{\"StatementId\":\"s\",\"Action\":\"lambda:InvokeFunctionUrl\",\"Principal\":\"*\","
-                                            "\"SourceArn\":\"arn:aws:s3:::b\",\"SourceAccount\":\"111122223333\","
-                                            "\"EventSourceToken\":\"t\",\"PrincipalOrgID\":\"o-1234567890\","
-                                            "\"FunctionUrlAuthType\":\"NONE\",\"InvokedViaFunctionUrl\":true}",
-                                            "aws");
+    CLEANUP(freep)
+    char *got = statement_of("{\"StatementId\":\"s\",\"Action\":\"lambda:InvokeFunctionUrl\",\"Principal\":\"*\","
+                             "\"SourceArn\":\"arn:aws:s3:::b\",\"SourceAccount\":\"111122223333\","
+                             "\"EventSourceToken\":\"t\",\"PrincipalOrgID\":\"o-1234567890\","
+                             "\"FunctionUrlAuthType\":\"NONE\",\"InvokedViaFunctionUrl\":true}",
+                             "aws");
     CU_ASSERT_PTR_NOT_NULL_FATAL(got);
     CU_ASSERT_STRING_EQUAL(strstr(got, "\"Condition\""),
                            "\"Condition\":{\"StringEquals\":{\"AWS:SourceAccount\":\"111122223333\",\"aws:PrincipalOrgID\":"

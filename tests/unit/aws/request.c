@@ -8,14 +8,12 @@ static struct http_slice header(const void *arg, const char *name)
 {
     const struct request *request = arg;
     for (size_t i = 0; i < request->count; i++)
-        if (request->name[i].n == strlen(name) &&
-            strncasecmp(request->name[i].p, name, request->name[i].n) == 0)
+        if (request->name[i].n == strlen(name) && strncasecmp(request->name[i].p, name, request->name[i].n) == 0)
             return request->value[i];
     return (struct http_slice){0};
 }
 
-static void each_header(const void *arg, void (*fn)(void *, struct http_slice, struct http_slice),
-                        void *fn_arg)
+static void each_header(const void *arg, void (*fn)(void *, struct http_slice, struct http_slice), void *fn_arg)
 {
     const struct request *request = arg;
     for (size_t i = 0; i < request->count; i++)

@@ -29,8 +29,7 @@ static void test_arn_parse(void)
     CU_ASSERT_STRING_EQUAL(parse("function"), "||function|");
     CU_ASSERT_STRING_EQUAL(parse("us-east-1"), "||us-east-1|");
     CU_ASSERT_STRING_EQUAL(parse("us-east-1:123456789012:function:hello"), "us-east-1|123456789012|hello|");
-    CU_ASSERT_STRING_EQUAL(parse("arn:aws:lambda:us-gov-west-1:123456789012:function:he_l-lo:v1"),
-                           "us-gov-west-1|123456789012|he_l-lo|v1");
+    CU_ASSERT_STRING_EQUAL(parse("arn:aws:lambda:us-gov-west-1:123456789012:function:he_l-lo:v1"), "us-gov-west-1|123456789012|he_l-lo|v1");
     static const char *const bad[] = {"",
                                       ":",
                                       "a:b:c",

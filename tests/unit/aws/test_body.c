@@ -49,8 +49,7 @@ static void test_body_types(void) /* as Coral words them */
     unreadable("{\"Layers\":[1]}", "NUMBER_VALUE can not be converted to a String");
     unreadable("{\"Environment\":\"x\"}", "Expected null");
     unreadable("{\"Environment\":{\"Variables\":7}}", "Expected map or null");
-    unreadable("{\"Environment\":{\"Variables\":{\"a\":7}}}",
-               "NUMBER_VALUE can not be converted to a String");
+    unreadable("{\"Environment\":{\"Variables\":{\"a\":7}}}", "NUMBER_VALUE can not be converted to a String");
     unreadable("{\"Code\":{\"ZipFile\":7}}", "NUMBER_VALUE can not be converted to a ByteBuffer");
     unreadable("[]", "Start of list found where not expected");
     unreadable("\"x\"", "Expected null");
@@ -95,8 +94,7 @@ static void test_body_limits(void)
     CU_ASSERT(buf_puts(&b, "]}") == 0);
     unreadable(b.data, "Could not parse request body into json: more than 65536 values");
     buf_clear(&b);
-    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"x\":\"") ==
-              0);
+    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"x\":\"") == 0);
     size_t len = b.len;
     CU_ASSERT(buf_reserve(&b, AWS_JSON_BYTES_MAX) == 0);
     memset(b.data + len, ',', AWS_JSON_BYTES_MAX);
@@ -112,14 +110,11 @@ static void test_body_limits(void)
 
 static void test_body_blob(void)
 {
-    CU_ASSERT_EQUAL(
-        parse(CREATE("\"Code\" : {\n\"S3Key\":\"ZipFile\", \"ZipFile\" :\t\"UEsDBA==\" }, \"Timeout\":3")),
-        0);
+    CU_ASSERT_EQUAL(parse(CREATE("\"Code\" : {\n\"S3Key\":\"ZipFile\", \"ZipFile\" :\t\"UEsDBA==\" }, \"Timeout\":3")), 0);
     CU_ASSERT_EQUAL_FATAL(call.blob_count, 1);
     CU_ASSERT_STRING_EQUAL(call.blob[0].member, "Code.ZipFile");
     CU_ASSERT(call.blob[0].raw.n == 8 && memcmp(call.blob[0].raw.p, "UEsDBA==", 8) == 0);
-    CU_ASSERT(call.blob[0].raw.p > request.r.body.p &&
-              call.blob[0].raw.p < request.r.body.p + request.r.body.n);
+    CU_ASSERT(call.blob[0].raw.p > request.r.body.p && call.blob[0].raw.p < request.r.body.p + request.r.body.n);
     CU_ASSERT_EQUAL(json_int(call.input, "Timeout", 0), 3);
     CU_ASSERT_PTR_NULL(json_get(json_get(call.input, "Code"), "ZipFile"));
     CU_ASSERT_STRING_EQUAL(json_str(json_get(call.input, "Code"), "S3Key"), "ZipFile");
@@ -133,11 +128,9 @@ static void test_body_blob(void)
     CU_ASSERT_EQUAL(parse(CREATE("\"Code\":{\"ZipFile\":\"\"}")), 0);
     CU_ASSERT(call.blob_count == 1 && call.blob[0].raw.n == 0);
     /* only there: not in a list, not under another name, not as a value */
-    CU_ASSERT_EQUAL(
-        parse(CREATE(
-            "\"Code\":{\"x\":[{\"ZipFile\":\"a\"}],\"y\":{\"ZipFile\":\"a\"},\"S3Key\":\"ZipFile\"},\"Cod\":"
-            "{\"ZipFile\":\"a\"},\"ZipFile\":\"a\"")),
-        0);
+    CU_ASSERT_EQUAL(parse(CREATE("\"Code\":{\"x\":[{\"ZipFile\":\"a\"}],\"y\":{\"ZipFile\":\"a\"},\"S3Key\":\"ZipFile\"},\"Cod\":"
+                                 "{\"ZipFile\":\"a\"},\"ZipFile\":\"a\"")),
+                    0);
     CU_ASSERT_EQUAL(call.blob_count, 0);
     CU_ASSERT_EQUAL(parse("PUT " FUNCTIONS "/f/code\n\n{\"ZipFile\":\"abcd\",\"DryRun\":true}"), 0);
     CU_ASSERT(call.blob_count == 1 && str_eq(call.blob[0].member, "ZipFile"));
@@ -146,31 +139,23 @@ static void test_body_blob(void)
 
 static void test_body_members(void)
 {
-    CU_ASSERT_EQUAL(
-        parse(CREATE(
-            "\"Code\":{\"S3Key\":null},\"Unknown\":{\"x\":1},\"Description\":null,\"Tags\":{\"k\":\"v\"}")),
-        0);
+    CU_ASSERT_EQUAL(parse(CREATE("\"Code\":{\"S3Key\":null},\"Unknown\":{\"x\":1},\"Description\":null,\"Tags\":{\"k\":\"v\"}")), 0);
     CLEANUP(freep) char *text = json_print(call.input);
     CU_ASSERT_STRING_EQUAL(text, "{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"Tags\":{\"k\":\"v\"}}");
     /* a member of the URI counts there only */
-    CU_ASSERT_EQUAL(
-        parse("PUT " FUNCTIONS "/a%2Db/configuration\n\n{\"FunctionName\":\"other\",\"Timeout\":1}"), 0);
+    CU_ASSERT_EQUAL(parse("PUT " FUNCTIONS "/a%2Db/configuration\n\n{\"FunctionName\":\"other\",\"Timeout\":1}"), 0);
     CU_ASSERT_STRING_EQUAL(json_str(call.input, "FunctionName"), "a-b");
-    CU_ASSERT_EQUAL(parse("GET " FUNCTIONS "?MaxItems=7&Marker=a+b%20c&FunctionVersion=ALL&unknown=%ff\n\n"),
-                    0);
+    CU_ASSERT_EQUAL(parse("GET " FUNCTIONS "?MaxItems=7&Marker=a+b%20c&FunctionVersion=ALL&unknown=%ff\n\n"), 0);
     CU_ASSERT_EQUAL(json_int(call.input, "MaxItems", 0), 7);
     CU_ASSERT_STRING_EQUAL(json_str(call.input, "Marker"), "a b c");
-    CU_ASSERT_EQUAL(
-        parse("DELETE "
-              "/2017-03-31/tags/arn:aws:lambda:us-east-1:123456789012:function:f?tagKeys=a&tagKeys=b%2F\n\n"),
-        0);
+    CU_ASSERT_EQUAL(parse("DELETE "
+                          "/2017-03-31/tags/arn:aws:lambda:us-east-1:123456789012:function:f?tagKeys=a&tagKeys=b%2F\n\n"),
+                    0);
     CLEANUP(freep) char *keys = json_print(json_get(call.input, "TagKeys"));
     CU_ASSERT_STRING_EQUAL(keys, "[\"a\",\"b/\"]");
-    CU_ASSERT_EQUAL(
-        parse("POST " FUNCTIONS
-              "/f/invocations?Qualifier=1\nX-Amz-Invocation-Type: Event\nx-amz-client-context: e30=\n"
-              "\n{\"a\":1}"),
-        0);
+    CU_ASSERT_EQUAL(parse("POST " FUNCTIONS "/f/invocations?Qualifier=1\nX-Amz-Invocation-Type: Event\nx-amz-client-context: e30=\n"
+                          "\n{\"a\":1}"),
+                    0);
     CU_ASSERT_STRING_EQUAL(json_str(call.input, "InvocationType"), "Event");
     CU_ASSERT_STRING_EQUAL(json_str(call.input, "ClientContext"), "e30=");
     CU_ASSERT_STRING_EQUAL(json_str(call.input, "Qualifier"), "1");
@@ -190,5 +175,5 @@ static void test_body_bad_text(void)
     CU_ASSERT_EQUAL(parse("POST " FUNCTIONS "/f/invocations\nX-Amz-Client-Context: \xff\n\n"), -1);
 }
 
-TEST_MAIN("aws body", TEST(test_body_types), TEST(test_body_no_json), TEST(test_body_limits),
-          TEST(test_body_blob), TEST(test_body_members), TEST(test_body_bad_text))
+TEST_MAIN("aws body", TEST(test_body_types), TEST(test_body_no_json), TEST(test_body_limits), TEST(test_body_blob), TEST(test_body_members),
+          TEST(test_body_bad_text))

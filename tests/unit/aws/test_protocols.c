@@ -16,25 +16,18 @@ static const struct aws_member pair_members[] = {
     {"key", "key", &text_shape, 0, 0, 0},
     {"value", "value", &text_shape, 0, 0, 0},
 };
-static const struct aws_shape map_shape = {
-    .name = "Map", .type = AWS_MAP, .members = pair_members, .member_count = 2};
+static const struct aws_shape map_shape = {.name = "Map", .type = AWS_MAP, .members = pair_members, .member_count = 2};
 static const struct aws_member choice_members[] = {
     {"Left", "left", &text_shape, 0, 0, 0},
     {"Right", "right", &text_shape, 0, 0, 0},
 };
-static const struct aws_shape choice_shape = {.name = "Choice",
-                                              .type = AWS_STRUCTURE,
-                                              .members = choice_members,
-                                              .member_count = 2,
-                                              .flags = AWS_UNION};
+static const struct aws_shape choice_shape = {
+    .name = "Choice", .type = AWS_STRUCTURE, .members = choice_members, .member_count = 2, .flags = AWS_UNION};
 static const struct aws_member choices_member[] = {{"member", "member", &choice_shape, 0, 0, 0}};
-static const struct aws_shape choices_shape = {
-    .name = "Choices", .type = AWS_LIST, .members = choices_member, .member_count = 1};
+static const struct aws_shape choices_shape = {.name = "Choices", .type = AWS_LIST, .members = choices_member, .member_count = 1};
 static const struct aws_member body_members[] = {
-    {"Choice", "choice", &choice_shape, AWS_IN_BODY, 0, 0},
-    {"Choices", "choices", &choices_shape, AWS_IN_BODY, 0, 0},
-    {"Tags", "tags", &map_shape, AWS_IN_BODY, 0, 0},
-    {"When", "when", &time_shape, AWS_IN_BODY, 0, AWS_TIME_ISO8601},
+    {"Choice", "choice", &choice_shape, AWS_IN_BODY, 0, 0}, {"Choices", "choices", &choices_shape, AWS_IN_BODY, 0, 0},
+    {"Tags", "tags", &map_shape, AWS_IN_BODY, 0, 0},        {"When", "when", &time_shape, AWS_IN_BODY, 0, AWS_TIME_ISO8601},
     {"Size", "size", &long_shape, AWS_IN_BODY, 0, 0},
 };
 static const struct aws_shape body_shape = {
@@ -49,23 +42,11 @@ static const struct aws_member rest_members[] = {
 };
 static const struct aws_shape rest_shape = {
     .name = "Rest", .type = AWS_STRUCTURE, .members = rest_members, .member_count = ARRAY_LEN(rest_members)};
-static const struct aws_shape gone_shape = {
-    .name = "GoneException", .type = AWS_STRUCTURE, .code = "GoneException", .status = 410};
+static const struct aws_shape gone_shape = {.name = "GoneException", .type = AWS_STRUCTURE, .code = "GoneException", .status = 410};
 static const struct aws_shape *const errors[] = {&gone_shape};
 static const struct aws_operation ops[] = {
-    {.name = "Do",
-     .method = "POST",
-     .uri = "/",
-     .status = 200,
-     .input = &body_shape,
-     .output = &body_shape,
-     .result_wrapper = "DoResult"},
-    {.name = "Put",
-     .method = "PUT",
-     .uri = "/{Bucket}/{Key+}?x-id=Put",
-     .status = 200,
-     .input = &rest_shape,
-     .output = &rest_shape},
+    {.name = "Do", .method = "POST", .uri = "/", .status = 200, .input = &body_shape, .output = &body_shape, .result_wrapper = "DoResult"},
+    {.name = "Put", .method = "PUT", .uri = "/{Bucket}/{Key+}?x-id=Put", .status = 200, .input = &rest_shape, .output = &rest_shape},
 };
 static const struct aws_service json_service = {.name = "made",
                                                 .api_version = "1",
@@ -102,8 +83,7 @@ static const char *parse(const struct aws_protocol *protocol, const char *text)
         return error.code;
     }
     call.input = cJSON_CreateObject();
-    return protocol->parse(&call, &error) < 0 ? (error.message ? error.message : error.code)
-                                              : (printed = json_print(call.input));
+    return protocol->parse(&call, &error) < 0 ? (error.message ? error.message : error.code) : (printed = json_print(call.input));
 }
 
 static const char *body(void)
@@ -118,19 +98,14 @@ static const char *body(void)
 
 static void test_protocols_json_rpc(void)
 {
-    CU_ASSERT_STRING_EQUAL(
-        parse(&aws_json_rpc,
-              TARGET "{\"size\":5,\"choice\":{\"left\":\"l\"},\"when\":\"2026-11-21T07:24:26.5Z\"}"),
-        "{\"Size\":5,\"Choice\":{\"Left\":\"l\"},\"When\":1795245866.5}");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"size\":5,\"choice\":{\"left\":\"l\"},\"when\":\"2026-11-21T07:24:26.5Z\"}"),
+                           "{\"Size\":5,\"Choice\":{\"Left\":\"l\"},\"When\":1795245866.5}");
     CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET), "{}");
-    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"choice\":{}}"),
-                           "A union must have exactly one member set, Choice has 0");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"choice\":{}}"), "A union must have exactly one member set, Choice has 0");
     CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"choices\":[{\"left\":\"a\",\"right\":\"b\"}]}"),
                            "A union must have exactly one member set, Choice has 2");
-    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"when\":\"tomorrow\"}"),
-                           "STRING_VALUE can not be converted to a Date");
-    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, "POST /\nX-Amz-Target: Made_1.Nope\n\n{}"),
-                           "UnknownOperationException");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, TARGET "{\"when\":\"tomorrow\"}"), "STRING_VALUE can not be converted to a Date");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, "POST /\nX-Amz-Target: Made_1.Nope\n\n{}"), "UnknownOperationException");
     CU_ASSERT_STRING_EQUAL(parse(&aws_json_rpc, "POST /\n\n{}"), "UnknownOperationException");
 
     parse(&aws_json_rpc, TARGET "{}");
@@ -150,14 +125,11 @@ static void test_protocols_json_rpc(void)
 
 static void test_protocols_query(void)
 {
-    CU_ASSERT_STRING_EQUAL(
-        parse(&aws_query,
-              "POST /?Action=Do\n\nchoices.member.1.left=a%20b&choices.member.2.right=c%2B+d&size=-7&"
-              "tags.entry.1.key=k&tags.entry.1.value=v&when=2026-11-21T07%3A24%3A26Z"),
-        "{\"Choices\":[{\"Left\":\"a b\"},{\"Right\":\"c+ d\"}],\"Tags\":{\"k\":\"v\"},\"When\":1795245866,"
-        "\"Size\":-7}");
-    CU_ASSERT_STRING_EQUAL(parse(&aws_query, "POST /\n\nAction=Do&size=x"),
-                           "STRING_VALUE can not be converted to a Long");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_query, "POST /?Action=Do\n\nchoices.member.1.left=a%20b&choices.member.2.right=c%2B+d&size=-7&"
+                                             "tags.entry.1.key=k&tags.entry.1.value=v&when=2026-11-21T07%3A24%3A26Z"),
+                           "{\"Choices\":[{\"Left\":\"a b\"},{\"Right\":\"c+ d\"}],\"Tags\":{\"k\":\"v\"},\"When\":1795245866,"
+                           "\"Size\":-7}");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_query, "POST /\n\nAction=Do&size=x"), "STRING_VALUE can not be converted to a Long");
     CU_ASSERT_STRING_EQUAL(error.code, "MalformedInput");
     parse(&aws_query, "POST /\n\nAction=Do&size.x=1");
     CU_ASSERT_STRING_EQUAL(error.code, "MalformedInput");
@@ -169,23 +141,20 @@ static void test_protocols_query(void)
     parse(&aws_query, "POST /\n\nAction=Do");
     struct err err;
     CLEANUP(json_freep) cJSON *tree = NULL;
-    static const char text[] =
-        "{\"Choices\":[{\"Left\":\"a\"}],\"Tags\":{\"k\":\"\\u0001\"},\"When\":1795245866}";
+    static const char text[] = "{\"Choices\":[{\"Left\":\"a\"}],\"Tags\":{\"k\":\"\\u0001\"},\"When\":1795245866}";
     CU_ASSERT_EQUAL(json_parse(text, sizeof text - 1, &tree, &err), 0);
     struct aws_output output = {.tree = tree};
     aws_query.write_output(&call, &output, &reply);
-    CU_ASSERT_PTR_NOT_NULL(
-        strstr(body(), "<DoResult><choices><member><left>a</left></member></choices><tags><entry><key>k</key>"
-                       "<value>&#xFFFD;</value></entry></tags><when>2026-11-21T07:24:26Z</when></DoResult>"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(body(), "<DoResult><choices><member><left>a</left></member></choices><tags><entry><key>k</key>"
+                                          "<value>&#xFFFD;</value></entry></tags><when>2026-11-21T07:24:26Z</when></DoResult>"));
 }
 
 static void test_protocols_rest(void)
 {
-    CU_ASSERT_STRING_EQUAL(
-        parse(&aws_rest_json, "PUT /b/a/b%20c/d+e?x-id=Put&name=n&more=1&more=2\nIf-Modified-Since: "
-                              "Sat, 21 Nov 2026 07:24:26 GMT\nX-Amz-Meta-Colour: blue\n\n"),
-        "{\"Bucket\":\"b\",\"Key\":\"a/b c/d+e\",\"Others\":{\"x-id\":\"Put\",\"more\":\"1\"},\"Name\":\"n\","
-        "\"Since\":1795245866,\"Metadata\":{\"Colour\":\"blue\"}}");
+    CU_ASSERT_STRING_EQUAL(parse(&aws_rest_json, "PUT /b/a/b%20c/d+e?x-id=Put&name=n&more=1&more=2\nIf-Modified-Since: "
+                                                 "Sat, 21 Nov 2026 07:24:26 GMT\nX-Amz-Meta-Colour: blue\n\n"),
+                           "{\"Bucket\":\"b\",\"Key\":\"a/b c/d+e\",\"Others\":{\"x-id\":\"Put\",\"more\":\"1\"},\"Name\":\"n\","
+                           "\"Since\":1795245866,\"Metadata\":{\"Colour\":\"blue\"}}");
     CU_ASSERT_STRING_EQUAL(parse(&aws_rest_json, "PUT /b/?x-id=Put\n\n"), "AccessDeniedException");
     CU_ASSERT_STRING_EQUAL(parse(&aws_rest_json, "PUT /b/k\n\n"), "AccessDeniedException");
     parse(&aws_rest_json, "PUT /b/k?x-id=Put\n\n");
@@ -203,19 +172,12 @@ static void test_protocols_time(void)
 {
     double seconds = 0;
     char text[AWS_TIME_BYTES];
-    CU_ASSERT(aws_time_parse(AWS_TIME_ISO8601, "2026-11-21T08:24:26+01:00", &seconds) &&
-              seconds == 1795245866);
+    CU_ASSERT(aws_time_parse(AWS_TIME_ISO8601, "2026-11-21T08:24:26+01:00", &seconds) && seconds == 1795245866);
     CU_ASSERT(aws_time_parse(AWS_TIME_ISO8601, "1795245866", &seconds) && seconds == 1795245866);
     CU_ASSERT(aws_time_parse(AWS_TIME_EPOCH, "1.795245866E9", &seconds) && seconds == 1795245866);
-    static const char *const bad[] = {"",
-                                      "x",
-                                      "2026-11-21",
-                                      "2026-13-21T07:24:26Z",
-                                      "2026-11-21T07:24:26",
-                                      "2026-11-21T07:24:26.Z",
-                                      "2026-11-21T07:24:26Zx",
-                                      "inf",
-                                      "1e99"};
+    static const char *const bad[] = {
+        "",    "x",   "2026-11-21", "2026-13-21T07:24:26Z", "2026-11-21T07:24:26", "2026-11-21T07:24:26.Z", "2026-11-21T07:24:26Zx",
+        "inf", "1e99"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         CU_ASSERT_FALSE(aws_time_parse(AWS_TIME_ISO8601, bad[i], &seconds));
     aws_time_format(AWS_TIME_ISO8601, 1795245866.9996, text);
@@ -230,5 +192,4 @@ static void test_protocols_time(void)
     printed = NULL;
 }
 
-TEST_MAIN("aws protocols", TEST(test_protocols_json_rpc), TEST(test_protocols_query),
-          TEST(test_protocols_rest), TEST(test_protocols_time))
+TEST_MAIN("aws protocols", TEST(test_protocols_json_rpc), TEST(test_protocols_query), TEST(test_protocols_rest), TEST(test_protocols_time))

@@ -48,24 +48,18 @@ static void test_validate_recorded(void)
             "/2018-10-31/layers/l/versions/1/"
             "policy\n\n{\"Action\":\"*\",\"Principal\":\"*\",\"StatementId\":\"s\"}",
             ONE FAILED("'*'", "action") PATTERN "lambda:GetLayerVersion");
-    INVALID("POST " FUNCTIONS
-            "/f/policy\n\n{\"Action\":\"lambda:InvokeFunction\",\"Principal\":\"s3.amazonaws.com\","
+    INVALID("POST " FUNCTIONS "/f/policy\n\n{\"Action\":\"lambda:InvokeFunction\",\"Principal\":\"s3.amazonaws.com\","
             "\"StatementId\":\"example.com\"}",
             ONE FAILED("'example.com'", "statementId") PATTERN "([a-zA-Z0-9-_]+)");
-    INVALID("POST " FUNCTIONS
-            "/f/policy?Qualifier=invalid-qualifier-with-%3F-char\n\n{\"Action\":\"lambda:InvokeFunction\","
+    INVALID("POST " FUNCTIONS "/f/policy?Qualifier=invalid-qualifier-with-%3F-char\n\n{\"Action\":\"lambda:InvokeFunction\","
             "\"Principal\":\"s3.amazonaws.com\",\"StatementId\":\"s3\"}",
-            ONE FAILED("'invalid-qualifier-with-?-char'", "qualifier") PATTERN
-            "\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
-    INVALID(
-        "PUT "
-        "/2019-09-30/functions/f/"
-        "provisioned-concurrency?Qualifier=1\n\n{\"ProvisionedConcurrentExecutions\":0}",
-        ONE FAILED("'0'",
-                   "provisionedConcurrentExecutions") "Member must have value greater than or equal to 1");
+            ONE FAILED("'invalid-qualifier-with-?-char'", "qualifier") PATTERN "\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
+    INVALID("PUT "
+            "/2019-09-30/functions/f/"
+            "provisioned-concurrency?Qualifier=1\n\n{\"ProvisionedConcurrentExecutions\":0}",
+            ONE FAILED("'0'", "provisionedConcurrentExecutions") "Member must have value greater than or equal to 1");
     INVALID("PUT /2024-08-31/functions/f/recursion-config\n\n{\"RecursiveLoop\":\"InvalidValue\"}",
-            ONE FAILED("'InvalidValue'",
-                       "recursiveLoop") "Member must satisfy enum value set: [Terminate, Allow]");
+            ONE FAILED("'InvalidValue'", "recursiveLoop") "Member must satisfy enum value set: [Terminate, Allow]");
     INVALID("GET /2021-10-31/functions/f/url?Qualifier=%24LATEST\n\n",
             ONE FAILED("'$LATEST'", "qualifier") PATTERN "((?!^\\d+$)^[0-9a-zA-Z-_]+$)");
     INVALID("GET /2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A111111111111%3Afoobar%3Ax\n\n",
@@ -81,31 +75,24 @@ static void test_validate_recorded(void)
 static void test_validate_quoted(void) /* in bug reports of other projects */
 {
     INVALID("POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\",\"Role\":\"lambdarole\",\"Code\":{}}",
-            ONE FAILED("'lambdarole'", "role") PATTERN
-            "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
-    INVALID(CREATE(",\"KMSKeyArn\":\"alias/x\""),
-            ONE FAILED("'alias/x'", "kMSKeyArn") PATTERN "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
+            ONE FAILED("'lambdarole'", "role") PATTERN "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
+    INVALID(CREATE(",\"KMSKeyArn\":\"alias/x\""), ONE FAILED("'alias/x'", "kMSKeyArn") PATTERN "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
     INVALID(CREATE(",\"Environment\":{\"Variables\":{\"a-b\":\"secret\"}}"),
             ONE "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy "
                 "constraint: [" PATTERN "[a-zA-Z]([a-zA-Z0-9_])+]");
-    INVALID(
-        CREATE(",\"Architectures\":[\"x86_64\",\"arm64\"]"),
-        ONE FAILED("'[x86_64, arm64]'", "architectures") "Member must have length less than or equal to 1");
-    INVALID(
-        CREATE(",\"Architectures\":[\"invalid\"]"),
-        ONE FAILED("'[invalid]'",
-                   "architectures") "Member must satisfy constraint: [Member must satisfy enum value set: "
-                                    "[x86_64, arm64], Member must not be null]");
-    INVALID("GET " FUNCTIONS "?FunctionVersion=x\n\n",
-            ONE FAILED("'x'", "functionVersion") "Member must satisfy enum value set: [ALL]");
+    INVALID(CREATE(",\"Architectures\":[\"x86_64\",\"arm64\"]"),
+            ONE FAILED("'[x86_64, arm64]'", "architectures") "Member must have length less than or equal to 1");
+    INVALID(CREATE(",\"Architectures\":[\"invalid\"]"),
+            ONE FAILED("'[invalid]'", "architectures") "Member must satisfy constraint: [Member must satisfy enum value set: "
+                                                       "[x86_64, arm64], Member must not be null]");
+    INVALID("GET " FUNCTIONS "?FunctionVersion=x\n\n", ONE FAILED("'x'", "functionVersion") "Member must satisfy enum value set: [ALL]");
     INVALID("POST " FUNCTIONS "/f/aliases\n\n{\"Name\":\"a\",\"FunctionVersion\":\"1\",\"RoutingConfig\":"
             "{\"AdditionalVersionWeights\":{\"2\":2}}}",
-            ONE FAILED("'{2=2.0}'",
-                       "routingConfig.additionalVersionWeights") "Map value must satisfy constraint: [Member "
-                                                                 "must have value less than or equal to 1.0, "
-                                                                 "Member must have value "
-                                                                 "greater than or equal to 0.0, Member must "
-                                                                 "not be null]");
+            ONE FAILED("'{2=2.0}'", "routingConfig.additionalVersionWeights") "Map value must satisfy constraint: [Member "
+                                                                              "must have value less than or equal to 1.0, "
+                                                                              "Member must have value "
+                                                                              "greater than or equal to 0.0, Member must "
+                                                                              "not be null]");
     INVALID("POST " FUNCTIONS "/f/invocations\nX-Amz-Log-Type: All\n\n{}",
             ONE FAILED("'All'", "logType") "Member must satisfy enum value set: [Tail, None]");
 }
@@ -113,34 +100,29 @@ static void test_validate_quoted(void) /* in bug reports of other projects */
 static void test_validate_forms(void)
 {
     INVALID("POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"}",
-            "2 validation errors detected: " FAILED("null", "role") "Member must not be null; " FAILED(
-                "null", "code") "Member must not be null");
+            "2 validation errors detected: " FAILED("null", "role") "Member must not be null; " FAILED("null",
+                                                                                                       "code") "Member must not be null");
     INVALID("POST " FUNCTIONS "\n\n{\"FunctionName\":null,\"Code\":{}," ROLE "}",
             ONE FAILED("null", "functionName") "Member must not be null");
-    INVALID(
-        CREATE(",\"Timeout\":901,\"MemorySize\":64"),
-        "2 validation errors detected: " FAILED("'901'",
-                                                "timeout") "Member must have value less than or equal to "
-                                                           "900; " FAILED("'64'",
-                                                                          "memorySize") "Member must have "
-                                                                                        "value greater than "
-                                                                                        "or equal to 128");
+    INVALID(CREATE(",\"Timeout\":901,\"MemorySize\":64"),
+            "2 validation errors detected: " FAILED("'901'", "timeout") "Member must have value less than or equal to "
+                                                                        "900; " FAILED("'64'", "memorySize") "Member must have "
+                                                                                                             "value greater than "
+                                                                                                             "or equal to 128");
     INVALID(CREATE(",\"FileSystemConfigs\":[{\"Arn\":\"arn:aws:elasticfilesystem:us-east-1:123456789012:"
                    "access-point/"
                    "fsap-00000000000000000\",\"LocalMountPath\":\"/x\"}]"),
             ONE FAILED("'/x'", "fileSystemConfigs.1.member.localMountPath") PATTERN "/mnt/[a-zA-Z0-9-_.]+");
     INVALID(CREATE(",\"EphemeralStorage\":{\"Size\":1}"),
             ONE FAILED("'1'", "ephemeralStorage.size") "Member must have value greater than or equal to 512");
-    INVALID(CREATE(",\"Layers\":[null]"),
-            ONE FAILED("'[null]'", "layers") "Member must satisfy constraint: [Member must have length less "
-                                             "than or equal to 2048, Member must have length "
-                                             "greater than or equal to 1, " PATTERN
-                                             "((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-"
-                                             "z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:"
-                                             "[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)), "
-                                             "Member must not be null]");
-    INVALID("GET " FUNCTIONS "?MaxItems=0\n\n",
-            ONE FAILED("'0'", "maxItems") "Member must have value greater than or equal to 1");
+    INVALID(CREATE(",\"Layers\":[null]"), ONE FAILED("'[null]'", "layers") "Member must satisfy constraint: [Member must have length less "
+                                                                           "than or equal to 2048, Member must have length "
+                                                                           "greater than or equal to 1, " PATTERN
+                                                                           "((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-"
+                                                                           "z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:"
+                                                                           "[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)), "
+                                                                           "Member must not be null]");
+    INVALID("GET " FUNCTIONS "?MaxItems=0\n\n", ONE FAILED("'0'", "maxItems") "Member must have value greater than or equal to 1");
 }
 
 static void test_validate_late(void)
@@ -181,8 +163,7 @@ static void test_validate_late(void)
 static void test_validate_length(void)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(65536);
-    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE
-                           ",\"Code\":{},\"Description\":\"") == 0);
+    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"Description\":\"") == 0);
     for (int i = 0; i < 128; i++)
         CU_ASSERT(buf_puts(&b, "\xf0\x9f\x98\x80") == 0);
     size_t len = b.len;
@@ -192,17 +173,15 @@ static void test_validate_length(void)
     CU_ASSERT(buf_puts(&b, "x\"}") == 0);
     CU_ASSERT_EQUAL(parse(b.data), -1);
     CU_ASSERT_STRING_EQUAL(error.code, "ValidationException");
-    CU_ASSERT_PTR_NOT_NULL(strstr(
-        error.message, "'description' failed to satisfy constraint: Member must have length less than or "
-                       "equal to 256"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "'description' failed to satisfy constraint: Member must have length less than or "
+                                                 "equal to 256"));
 }
 
 /* However much there is to say, a message has its maximum and stays UTF-8. */
 static void test_validate_long_values(void)
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(1 << 20);
-    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE
-                           ",\"Code\":{},\"Description\":\"x") == 0);
+    CU_ASSERT(buf_puts(&b, "POST " FUNCTIONS "\n\n{\"FunctionName\":\"f\"," ROLE ",\"Code\":{},\"Description\":\"x") == 0);
     for (int i = 0; i < 100000; i++)
         CU_ASSERT(buf_puts(&b, "\xc3\xa9") == 0);
     CU_ASSERT(buf_puts(&b, "\",\"FileSystemConfigs\":[") == 0);
@@ -236,6 +215,5 @@ static void test_validate_patterns(void) /* a pattern that does not compile abor
     CU_ASSERT(aws_pattern_matches("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)", "\xc3\xa9 \xe4\xb8\xad"));
 }
 
-TEST_MAIN("aws validate", TEST(test_validate_recorded), TEST(test_validate_quoted), TEST(test_validate_forms),
-          TEST(test_validate_late), TEST(test_validate_length), TEST(test_validate_long_values),
-          TEST(test_validate_patterns))
+TEST_MAIN("aws validate", TEST(test_validate_recorded), TEST(test_validate_quoted), TEST(test_validate_forms), TEST(test_validate_late),
+          TEST(test_validate_length), TEST(test_validate_long_values), TEST(test_validate_patterns))

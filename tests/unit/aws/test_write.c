@@ -44,17 +44,15 @@ static bool body_is(const char *text)
 static void test_write_body(void)
 {
     route("POST /2015-03-31/functions\n\n{}");
-    write(
-        "{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"KMSKeyArn\":"
-        "null,"
-        "\"Environment\":{\"Variables\":{\"a\":\"b\"},\"Error\":null},\"SnapStart\":{\"ApplyOn\":\"None\"}}",
-        NULL);
+    write("{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"KMSKeyArn\":"
+          "null,"
+          "\"Environment\":{\"Variables\":{\"a\":\"b\"},\"Error\":null},\"SnapStart\":{\"ApplyOn\":\"None\"}}",
+          NULL);
     CU_ASSERT_EQUAL(reply.status, 201);
     CU_ASSERT_STRING_EQUAL(header("content-type"), "application/json");
     CU_ASSERT_STRING_EQUAL(header("x-amzn-RequestId"), call.request_id);
-    CU_ASSERT(body_is(
-        "{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"Environment\":"
-        "{\"Variables\":{\"a\":\"b\"}},\"SnapStart\":{\"ApplyOn\":\"None\"}}"));
+    CU_ASSERT(body_is("{\"FunctionName\":\"f\",\"Timeout\":3,\"CodeSize\":1234567890123456,\"Layers\":[],\"Environment\":"
+                      "{\"Variables\":{\"a\":\"b\"}},\"SnapStart\":{\"ApplyOn\":\"None\"}}"));
     route("GET /2015-03-31/event-source-mappings/u\n\n");
     write("{\"LastModified\":1763709866.125,\"BatchSize\":10}", NULL);
     CU_ASSERT(body_is("{\"LastModified\":1763709866.125,\"BatchSize\":10}"));
@@ -138,8 +136,7 @@ static void test_write_sts(void)
 {
     char text[512];
     route("POST /\n\nAction=GetCallerIdentity&Version=2011-06-15");
-    write("{\"UserId\":\"U\",\"Account\":\"123456789012\",\"Arn\":\"arn:aws:iam::123456789012:root<&>\"}",
-          NULL);
+    write("{\"UserId\":\"U\",\"Account\":\"123456789012\",\"Arn\":\"arn:aws:iam::123456789012:root<&>\"}", NULL);
     snprintf(text, sizeof text,
              "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  "
              "<GetCallerIdentityResult><UserId>U"
@@ -168,5 +165,5 @@ static void test_write_sts(void)
     aws_reply_free(&reply);
 }
 
-TEST_MAIN("aws write", TEST(test_write_body), TEST(test_write_status), TEST(test_write_payload),
-          TEST(test_write_error), TEST(test_write_sts))
+TEST_MAIN("aws write", TEST(test_write_body), TEST(test_write_status), TEST(test_write_payload), TEST(test_write_error),
+          TEST(test_write_sts))

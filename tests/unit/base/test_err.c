@@ -19,8 +19,8 @@ static void test_err_errno_classes(void)
     static const struct {
         int code;
         enum err_kind kind;
-    } rows[] = {{ENOSPC, ERR_NO_SPACE}, {EDQUOT, ERR_NO_SPACE}, {ENOMEM, ERR_NO_MEMORY}, {EMFILE, ERR_NO_MEMORY},
-                {ENOENT, ERR_NOT_FOUND}, {EACCES, ERR_DENIED},  {EPERM, ERR_DENIED},     {EPIPE, ERR_IO}};
+    } rows[] = {{ENOSPC, ERR_NO_SPACE},  {EDQUOT, ERR_NO_SPACE}, {ENOMEM, ERR_NO_MEMORY}, {EMFILE, ERR_NO_MEMORY},
+                {ENOENT, ERR_NOT_FOUND}, {EACCES, ERR_DENIED},   {EPERM, ERR_DENIED},     {EPIPE, ERR_IO}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err err;
         errno = rows[i].code;

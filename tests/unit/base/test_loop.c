@@ -168,5 +168,5 @@ static void test_loop_run_posted(void)
     loop_free(loop);
 }
 
-TEST_MAIN("loop", TEST(test_loop_timers_in_order), TEST(test_loop_remove_in_callback), TEST(test_loop_post),
-          TEST(test_loop_run_posted), TEST(test_loop_nests))
+TEST_MAIN("loop", TEST(test_loop_timers_in_order), TEST(test_loop_remove_in_callback), TEST(test_loop_post), TEST(test_loop_run_posted),
+          TEST(test_loop_nests))

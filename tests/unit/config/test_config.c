@@ -18,7 +18,7 @@ static int load(struct config **config, char **argv)
         argc++;
     return config_load(argc, argv, config, &action, &err);
 }
-#define LOAD(config, ...) load(config, (char *[]){"stoked", __VA_ARGS__ __VA_OPT__(,) NULL})
+#define LOAD(config, ...) load(config, (char *[]){"stoked", __VA_ARGS__ __VA_OPT__(, ) NULL})
 
 static void test_config_defaults(void)
 {
@@ -87,8 +87,7 @@ static int load_text(struct config **config, const char *text, char *option, cha
 static void test_config_file(void)
 {
     struct config *config;
-    CU_ASSERT_EQUAL_FATAL(
-        load_text(&config, "# ours\n\n  data = /file \nruntimes.exact=yes\nlisten = 127.0.0.2:1", "--data", "/arg"), 0);
+    CU_ASSERT_EQUAL_FATAL(load_text(&config, "# ours\n\n  data = /file \nruntimes.exact=yes\nlisten = 127.0.0.2:1", "--data", "/arg"), 0);
     CU_ASSERT_STRING_EQUAL(config->data, "/arg");
     CU_ASSERT(config->runtimes_exact);
     CU_ASSERT_STRING_EQUAL(config->listen, "127.0.0.2:1");
@@ -112,5 +111,5 @@ static void test_config_page_is_printed(void)
     free(kept);
 }
 
-TEST_MAIN("config", TEST(test_config_defaults), TEST(test_config_arguments), TEST(test_config_refuses),
-          TEST(test_config_file), TEST(test_config_page_is_printed))
+TEST_MAIN("config", TEST(test_config_defaults), TEST(test_config_arguments), TEST(test_config_refuses), TEST(test_config_file),
+          TEST(test_config_page_is_printed))

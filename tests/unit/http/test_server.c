@@ -53,9 +53,9 @@ static void on_request(void *arg, struct http_req *req)
         http_req_on_gone(req, on_gone, &parked);
         return;
     }
-    CLEANUP(freep) char *text = str_format("%.*s %.*s?%.*s [%zu] %.*s %.*s %s", (int)http_req_method(req).n, http_req_method(req).p, (int)path.n,
-                                           path.p, (int)query.n, query.p, body.n, (int)x.n, x.p ? x.p : "", (int)host.n, host.p,
-                                           (char *)http_req_context(req));
+    CLEANUP(freep)
+    char *text = str_format("%.*s %.*s?%.*s [%zu] %.*s %.*s %s", (int)http_req_method(req).n, http_req_method(req).p, (int)path.n, path.p,
+                            (int)query.n, query.p, body.n, (int)x.n, x.p ? x.p : "", (int)host.n, host.p, (char *)http_req_context(req));
     struct http_header headers[] = {{"Content-Type", "text/plain"}, {"X-Answer", "yes"}};
     http_reply(req, &(struct http_reply){.status = 201, .headers = headers, .header_count = 2, .body = text, .body_len = strlen(text)});
 }
@@ -81,8 +81,10 @@ static const struct http_reply *refusal(int status)
 static void start(int64_t request_ms, int64_t idle_ms)
 {
     struct err err;
-    struct http_options options = {.body_bytes_max = body_max, .header_bytes_max = 65536, .request_ms_max = request_ms, .idle_ms_max = idle_ms,
-                                   .connections_max = 100, .tmp_dir = "/tmp", .refusal = refusal};
+    struct http_options options = {.body_bytes_max = body_max, .header_bytes_max = 65536, .connections_max = 100, .tmp_dir = "/tmp"};
+    options.request_ms_max = request_ms;
+    options.idle_ms_max = idle_ms;
+    options.refusal = refusal;
     CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
     CU_ASSERT_EQUAL_FATAL(http_server_new(loop, &options, on_request, NULL, &server, &err), 0);
     for (int i = 0; i < 2; i++)
@@ -90,6 +92,11 @@ static void start(int64_t request_ms, int64_t idle_ms)
     gone_calls = requests = 0;
     parked = NULL;
 }
+
+/* Five seconds at most. */
+#define RUN_UNTIL(condition)                                                                                                               \
+    for (int i_ = 0; i_ < 500 && !(condition); i_++)                                                                                       \
+    http_server_run_once(server, 10)
 
 static void stop(void)
 {
@@ -164,7 +171,8 @@ static void test_server_limits(void)
     int fd = dial(ports[0]);
     put(fd, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: 100001\r\n\r\n");
     CU_ASSERT_EQUAL(await(fd, "{\"large\":1}", in, sizeof in), 1);
-    CU_ASSERT(strstr(in, "HTTP/1.1 413 ") && strstr(in, "Content-Length: 11\r\n") && strstr(in, "X-Why: no\r\n") && !strstr(in, "text/plain"));
+    CU_ASSERT(strstr(in, "HTTP/1.1 413 ") && strstr(in, "Content-Length: 11\r\n") && strstr(in, "X-Why: no\r\n") &&
+              !strstr(in, "text/plain"));
     close(fd);
     fd = dial(ports[0]);
     CLEANUP(freep) char *wide = str_format("GET /x HTTP/1.1\r\nHost: h\r\nX: %070000d\r\n\r\n", 1);
@@ -189,7 +197,8 @@ static void test_server_limits(void)
         CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0); /* and closed */
         close(fd);
     }
-    static const char *const malformed[] = {"GET /x HTTP/1.1\r\nHost : h\r\n\r\n", "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+    static const char *const malformed[] = {"GET /x HTTP/1.1\r\nHost : h\r\n\r\n",
+                                            "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
                                             "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", "\0\0\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_LEN(malformed); i++) {
         fd = dial(ports[0]);
@@ -207,13 +216,10 @@ static void test_server_client_leaves(void)
     start(5000, 5000);
     int fd = dial(ports[0]);
     put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
-    for (int i = 0; i < 500 && !parked; i++)
-        http_server_run_once(server, 10);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(parked);
-    CU_ASSERT_EQUAL(http_server_pending(server), 1);
+    RUN_UNTIL(parked);
+    CU_ASSERT_FATAL(parked && http_server_pending(server) == 1);
     close(fd);
-    for (int i = 0; i < 500 && !gone_calls; i++)
-        http_server_run_once(server, 10);
+    RUN_UNTIL(gone_calls);
     CU_ASSERT_EQUAL(gone_calls, 1);
     CU_ASSERT_EQUAL(http_server_pending(server), 0);
     fd = dial(ports[0]); /* the server is well */
@@ -249,9 +255,7 @@ static void test_server_slow_and_idle(void)
     CU_ASSERT_EQUAL(await(half, "", in, sizeof in), 0);
     CU_ASSERT_EQUAL(await(idle, "", in, sizeof in), 0);
     CU_ASSERT_EQUAL(requests, 0);
-    close(slow);
-    close(idle);
-    close(half);
+    close(slow), close(idle), close(half);
     stop();
 }
 
@@ -261,16 +265,13 @@ static void test_server_listener_close(void)
     start(5000, 5000);
     int fd = dial(ports[0]), other = dial(ports[1]);
     put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
-    for (int i = 0; i < 500 && !parked; i++)
-        http_server_run_once(server, 10);
+    RUN_UNTIL(parked);
     http_listener_close(listeners[0]);
     CU_ASSERT_EQUAL(gone_calls, 1);
     CU_ASSERT_EQUAL(await(fd, "", in, sizeof in), 0);
     put(other, "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n");
     CU_ASSERT_EQUAL(await(other, "GET /alive? [0]  h second", in, sizeof in), 1);
-    close(fd);
-    close(other);
-    stop();
+    stop(), close(fd), close(other);
 }
 
 static void on_posted(void *arg)
@@ -378,13 +379,11 @@ static void test_server_pipelined_client_leaves(void)
     start(5000, 5000);
     int fd = dial(ports[0]);
     put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
-    for (int i = 0; i < 500 && !parked; i++)
-        http_server_run_once(server, 10);
+    RUN_UNTIL(parked);
     put(fd, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
     run_for(50);
     close(fd);
-    for (int i = 0; i < 500 && !gone_calls; i++)
-        http_server_run_once(server, 10);
+    RUN_UNTIL(gone_calls);
     CU_ASSERT_EQUAL(gone_calls, 1);
     stop();
 }
@@ -494,7 +493,7 @@ static void test_server_many_listeners(void)
 }
 
 TEST_MAIN("server", TEST(test_server_answers), TEST(test_server_limits), TEST(test_server_client_leaves), TEST(test_server_late_reply),
-          TEST(test_server_slow_and_idle), TEST(test_server_listener_close),
-          TEST(test_server_nothing_after_the_end), TEST(test_server_statuses),
-          TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves), TEST(test_server_out_of_connections), TEST(test_server_full_of_requests),
-          TEST(test_server_out_of_descriptors), TEST(test_server_many_listeners))
+          TEST(test_server_slow_and_idle), TEST(test_server_listener_close), TEST(test_server_nothing_after_the_end),
+          TEST(test_server_statuses), TEST(test_server_large_bodies), TEST(test_server_pipelined_client_leaves),
+          TEST(test_server_out_of_connections), TEST(test_server_full_of_requests), TEST(test_server_out_of_descriptors),
+          TEST(test_server_many_listeners))

@@ -17,7 +17,7 @@ static struct function_version f2 = {.key = 4, .account = "123456789012", .regio
 static struct function_version g = {.key = 3, .account = "123456789012", .region = "r", .name = "g"};
 
 static struct admission *admission;
-static int64_t reserved; /* of f */
+static int64_t reserved;     /* of f */
 static uint64_t provisioned; /* of f1 */
 static bool moving;          /* f2 has as many while an alias moves to it; the function has them once */
 static struct admission_slot *slots[64];

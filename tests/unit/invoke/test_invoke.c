@@ -54,8 +54,8 @@ static void end(void)
 static void start(struct call *c, bool tail)
 {
     memset(c, 0, sizeof *c);
-    struct invoke_request request = {.version = f, .invoked_arn = f->arn, .request_id = ID, .payload = strdup("{\"a\":1}"),
-                                     .payload_len = 7, .log_tail = tail};
+    struct invoke_request request = {
+        .version = f, .invoked_arn = f->arn, .request_id = ID, .payload = strdup("{\"a\":1}"), .payload_len = 7, .log_tail = tail};
     invoke_start(invoke, &request, on_done, c, &c->inv);
     CU_ASSERT(c->done == 0); /* never from inside */
 }
@@ -448,8 +448,8 @@ static void test_invoke_many(void)
     end();
 }
 
-TEST_MAIN("invoke", TEST(test_invoke_ok), TEST(test_invoke_tail), TEST(test_invoke_answer_before_idle),
-          TEST(test_invoke_function_error), TEST(test_invoke_timeout), TEST(test_invoke_timeout_while_resetting),
-          TEST(test_invoke_crash), TEST(test_invoke_init_fails), TEST(test_invoke_init_timeout), TEST(test_invoke_refused),
-          TEST(test_invoke_spawner_lost), TEST(test_invoke_no_capacity), TEST(test_invoke_detach),
-          TEST(test_invoke_free_in_flight), TEST(test_invoke_logs), TEST(test_invoke_json), TEST(test_invoke_many))
+TEST_MAIN("invoke", TEST(test_invoke_ok), TEST(test_invoke_tail), TEST(test_invoke_answer_before_idle), TEST(test_invoke_function_error),
+          TEST(test_invoke_timeout), TEST(test_invoke_timeout_while_resetting), TEST(test_invoke_crash), TEST(test_invoke_init_fails),
+          TEST(test_invoke_init_timeout), TEST(test_invoke_refused), TEST(test_invoke_spawner_lost), TEST(test_invoke_no_capacity),
+          TEST(test_invoke_detach), TEST(test_invoke_free_in_flight), TEST(test_invoke_logs), TEST(test_invoke_json),
+          TEST(test_invoke_many))

@@ -1,4 +1,5 @@
-/* Provisioned concurrency against a played spawner and played runtimes: up to what is wanted, back to it after every kind of end, and down. */
+/* Provisioned concurrency against a played spawner and played runtimes: up to what is wanted, back to it after every kind of end, and down.
+ */
 #include <signal.h>
 #include <string.h>
 
@@ -21,11 +22,11 @@ static void on_reached(void *arg, const struct function_version *version)
 }
 
 /* Waits for what must come to be, however busy the machine is. */
-#define UNTIL(condition)                              \
-    do {                                              \
-        for (int i_ = 0; i_ < 5000 && !(condition); i_++) \
-            fake_run(1);                              \
-        CU_ASSERT_FATAL(condition);                   \
+#define UNTIL(condition)                                                                                                                   \
+    do {                                                                                                                                   \
+        for (int i_ = 0; i_ < 5000 && !(condition); i_++)                                                                                  \
+            fake_run(1);                                                                                                                   \
+        CU_ASSERT_FATAL(condition);                                                                                                        \
     } while (0)
 
 static void begin(struct pool_options options, int64_t retry_ms, int64_t init_ms_max)
@@ -147,7 +148,10 @@ static void test_provision_no_memory(void)
 }
 
 static int answered;
-static void on_done(void *arg, const struct invoke_result *result) { (void)arg, (void)result, answered++; }
+static void on_done(void *arg, const struct invoke_result *result)
+{
+    (void)arg, (void)result, answered++;
+}
 
 /* An invocation that resets its room leaves it to be initialised again, before the next one comes. */
 static void test_provision_again(void)

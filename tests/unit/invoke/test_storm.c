@@ -48,8 +48,12 @@ static void start(int i)
     if (started == CALLS)
         return;
     struct call *c = &calls[started++];
-    struct invoke_request request = {.version = versions[i], .invoked_arn = versions[i]->arn, .request_id = "storm",
-                                     .payload = strdup("{}"), .payload_len = 2, .log_tail = rand() % 3 == 0};
+    struct invoke_request request = {.version = versions[i],
+                                     .invoked_arn = versions[i]->arn,
+                                     .request_id = "storm",
+                                     .payload = strdup("{}"),
+                                     .payload_len = 2,
+                                     .log_tail = rand() % 3 == 0};
     invoke_start(invoke, &request, on_done, c, &c->inv);
 }
 
@@ -112,8 +116,7 @@ static void test_storm(void)
     printf("seed %u\n", n);
     srand(n);
     fake_open(&(struct pool_options){.blanks_min = 3, .workers_max = 12, .freeze_ms = 1, .keep_alive_ms = 30, .wait_ms_max = 40});
-    CU_ASSERT_FATAL(invoke_new(&(struct invoke_options){.loop = fake.loop, .pool = fake.pool, .account_concurrency = 40,
-                                                        .init_ms_max = 20},
+    CU_ASSERT_FATAL(invoke_new(&(struct invoke_options){.loop = fake.loop, .pool = fake.pool, .account_concurrency = 40, .init_ms_max = 20},
                                &invoke, &err) == 0);
     for (int i = 0; i < FUNCTIONS; i++)
         versions[i] = make_version(i);
@@ -133,8 +136,7 @@ static void test_storm(void)
     for (size_t i = 0; i < started; i++)
         CU_ASSERT(calls[i].done == !calls[i].detached || calls[i].done == 1);
     printf("started %zu ok %u function_error %u throttled %u no_capacity %u service_error %u\n", started, outcomes[INVOKE_OK],
-           outcomes[INVOKE_FUNCTION_ERROR], outcomes[INVOKE_THROTTLED], outcomes[INVOKE_NO_CAPACITY],
-           outcomes[INVOKE_SERVICE_ERROR]);
+           outcomes[INVOKE_FUNCTION_ERROR], outcomes[INVOKE_THROTTLED], outcomes[INVOKE_NO_CAPACITY], outcomes[INVOKE_SERVICE_ERROR]);
     invoke_free(invoke);
     for (int i = 0; i < FUNCTIONS; i++)
         function_version_unref(versions[i]);

@@ -73,7 +73,7 @@ static void test_runtimes_scan(void)
     fake_python("", 97, "3.97.1");
     fake("v99/bin/node", "echo v99.5.0"); /* as version managers lay them out */
     fake("v99/include/node/node.h", "");
-    fake("bin/python3.98", "exit 1");     /* broken ones are left out */
+    fake("bin/python3.98", "exit 1"); /* broken ones are left out */
     fake("bin/python3.96-config", "echo 3.96.0");
     struct runtimes *runtimes = scan();
     const struct runtime_interpreter *python = find(runtimes, "3.97.1"), *node = find(runtimes, "99.5.0");
@@ -112,7 +112,10 @@ static void test_runtimes_match(void)
     tear_down();
 }
 
-static bool nothing(const char *prefix) { return prefix == NULL; }
+static bool nothing(const char *prefix)
+{
+    return prefix == NULL;
+}
 
 static void test_runtimes_add(void)
 {

@@ -77,7 +77,8 @@ static void test_store_keeps(void)
     static const struct {
         const char *name;
         mode_t mode;
-    } want[] = {{"app.py", 0100644}, {"bin/run", 0100755}, {"secret", 0100644}, {"setuid", 0100755}, {"empty", 0040755}, {"bin/link", 0120777}};
+    } want[] = {{"app.py", 0100644}, {"bin/run", 0100755}, {"secret", 0100644},
+                {"setuid", 0100755}, {"empty", 0040755},   {"bin/link", 0120777}};
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         struct stat st = {0};
         CU_ASSERT_EQUAL(fstatat(tree, want[i].name, &st, AT_SYMLINK_NOFOLLOW), 0);
@@ -111,7 +112,9 @@ static void test_store_refuses_hostile(void)
         {{{.name = "link", .data = "", .mode = 0120777}}, 1, "without a target"},
         {{{.name = "d/link", .data = "../../up", .mode = 0120777}}, 1, "leads out"},
         {{{.name = "d/link", .data = "x/../../../up", .mode = 0120777}, {.name = "d/x/f", .data = ""}}, 2, "leads out"},
-        {{{.name = "a/b/up", .data = "../..", .mode = 0120777}, {.name = "link", .data = "a/b/up/..", .mode = 0120777}}, 2, "goes up from"}, /* each inside by its text */
+        {{{.name = "a/b/up", .data = "../..", .mode = 0120777}, {.name = "link", .data = "a/b/up/..", .mode = 0120777}},
+         2,
+         "goes up from"}, /* each inside by its text */
         {{{.name = "link", .data = "d/..", .mode = 0120777}}, 1, "goes up from"},
         {{{.name = "l", .data = "d", .mode = 0120777}, {.name = "l/x", .data = "1"}}, 2, "no directory"},
         {{{.name = "l/x", .data = "1"}, {.name = "l", .data = "d", .mode = 0120777}}, 2, "no directory"},
@@ -252,8 +255,9 @@ static void test_store_takes_ordinary_archives(void)
     static const struct {
         const char *name;
         mode_t mode;
-    } want[] = {{".", 0040755}, {"a.py", 0100644}, {"pkg/sub", 0040755}, {"pkg/sub/x.py", 0100644}, {"caf\xc3\xa9/e\xcc\x81.py", 0100644},
-                {"Icon\r", 0100644}, {"late", 0100644}};
+    } want[] = {
+        {".", 0040755},      {"a.py", 0100644}, {"pkg/sub", 0040755}, {"pkg/sub/x.py", 0100644}, {"caf\xc3\xa9/e\xcc\x81.py", 0100644},
+        {"Icon\r", 0100644}, {"late", 0100644}};
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         struct stat st = {0};
         CU_ASSERT_EQUAL(fstatat(tree, want[i].name, &st, AT_SYMLINK_NOFOLLOW), 0);
@@ -345,7 +349,8 @@ static int claims(void *arg, const char *digest)
 static void test_store_sweep(void)
 {
     set_up();
-    static const struct zip_item one[] = {{.name = "a", .data = "1"}}, two[] = {{.name = "a", .data = "2"}}, three[] = {{.name = "a", .data = "3"}};
+    static const struct zip_item one[] = {{.name = "a", .data = "1"}}, two[] = {{.name = "a", .data = "2"}},
+                                 three[] = {{.name = "a", .data = "3"}};
     struct store_archive a, b, c;
     struct err err;
     CU_ASSERT_EQUAL(put(one, 1, &a, &err) | put(two, 1, &b, &err) | put(three, 1, &c, &err), 0);
@@ -369,4 +374,5 @@ const char *__tsan_default_suppressions(void)
 }
 
 TEST_MAIN("store", TEST(test_store_keeps), TEST(test_store_refuses_hostile), TEST(test_store_refuses_broken), TEST(test_store_stops_bombs),
-          TEST(test_store_limits_names), TEST(test_store_takes_ordinary_archives), TEST(test_store_full_disk), TEST(test_store_put_at_once), TEST(test_store_sweep))
+          TEST(test_store_limits_names), TEST(test_store_takes_ordinary_archives), TEST(test_store_full_disk), TEST(test_store_put_at_once),
+          TEST(test_store_sweep))

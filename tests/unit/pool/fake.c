@@ -44,7 +44,8 @@ static void run_said(void *arg)
 {
     struct said_task *task = arg;
     struct session *s = fake.session[task->room];
-    struct session_error error = {.type = task->type ? task->type : "", .body = task->body, .body_len = task->body ? strlen(task->body) : 0};
+    struct session_error error = {
+        .type = task->type ? task->type : "", .body = task->body, .body_len = task->body ? strlen(task->body) : 0};
     bool answers = task->what == SAY_RESPONSE || task->what == SAY_ERROR || task->what == SAY_TOO_LARGE;
     bool starts = task->what == SAY_READY || task->what == SAY_INIT_ERROR || task->what == SAY_EXEC_FAILED;
     if (s && ((answers && (!s->busy || s->answered)) || (starts && (!s->started || s->ready))))

@@ -28,19 +28,19 @@ struct fake {
     char dir[64];
     struct spawn_msg *sent; /* everything the pool sent */
     size_t sent_count;
-    uint64_t mute;       /* 1 << op: such messages get no answer */
-    uint64_t fail;       /* 1 << op: they get ROOM_FAILED or ZYGOTE_DOWN */
-    bool spawner_gone;   /* sends fail */
+    uint64_t mute;          /* 1 << op: such messages get no answer */
+    uint64_t fail;          /* 1 << op: they get ROOM_FAILED or ZYGOTE_DOWN */
+    bool spawner_gone;      /* sends fail */
     bool no_boot, no_ready; /* runtimes do not say BOOTED, READY */
     bool init_fails;
-    int exec_errno;      /* the runtime says EXEC_FAILED */
-    const char *exec_machine; /* in it; "" unless a test sets it */
-    bool echo;           /* runtimes answer at once with the event */
-    struct spawn_stats stats; /* of every room */
+    int exec_errno;                      /* the runtime says EXEC_FAILED */
+    const char *exec_machine;            /* in it; "" unless a test sets it */
+    bool echo;                           /* runtimes answer at once with the event */
+    struct spawn_stats stats;            /* of every room */
     struct session *session[FAKE_ROOMS]; /* by room id */
-    int endpoints;       /* open */
-    bool wants_shutdown; /* extensions do */
-    int expected, shutdowns; /* extensions named to sessions; SHUTDOWN events */
+    int endpoints;                       /* open */
+    bool wants_shutdown;                 /* extensions do */
+    int expected, shutdowns;             /* extensions named to sessions; SHUTDOWN events */
     int sessions, payload_reads;
 };
 extern struct fake fake;
@@ -52,12 +52,12 @@ void fake_run(int ms);
 /* Runs until *flag or 2 s; false if it did not come. */
 bool fake_until(const int *flag);
 /* Runs the loop until the condition holds, ten seconds at most; whether it does. */
-#define FAKE_UNTIL(condition)                                            \
-    ({                                                                   \
-        int64_t fake_end = clock_mono_us() + 10 * 1000 * 1000;           \
-        while (!(condition) && clock_mono_us() < fake_end)               \
-            fake_run(1);                                                 \
-        (condition);                                                     \
+#define FAKE_UNTIL(condition)                                                                                                              \
+    ({                                                                                                                                     \
+        int64_t fake_end = clock_mono_us() + 10 * 1000 * 1000;                                                                             \
+        while (!(condition) && clock_mono_us() < fake_end)                                                                                 \
+            fake_run(1);                                                                                                                   \
+        (condition);                                                                                                                       \
     })
 size_t fake_count(uint32_t op);
 const struct spawn_msg *fake_last(uint32_t op);
@@ -73,7 +73,7 @@ void fake_broken(uint32_t room);
 void fake_print(uint32_t room, const char *text);
 void fake_too_large(uint32_t room);
 bool fake_is_provisioned(uint32_t room); /* its environment says so */
-uint32_t fake_busy_room(void); /* of the session that has an event; 0: none */
+uint32_t fake_busy_room(void);           /* of the session that has an event; 0: none */
 
 /* A new function version; freed when the last reference is gone. */
 struct function_version *fake_version(const char *name);

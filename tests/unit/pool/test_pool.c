@@ -5,69 +5,14 @@
 
 #include "tests/unit/cunit.h"
 #include "tests/unit/pool/fake.h"
-
-struct visit {
-    struct worker *worker;
-    struct pool_waiter *waiter;
-    int acquired, failed, ready, response, idle, exited, lost, init_error;
-    enum pool_failure failure;
-    struct worker_exit exit;
-    int order;
-};
-
-static int order;
-
-static void v_ready(void *arg) { ((struct visit *)arg)->ready++; }
-static void v_init_error(void *arg, const struct session_error *e) { (void)e, ((struct visit *)arg)->init_error++; }
-static void v_exec(void *arg, const struct session_exec_failure *failure) { (void)arg, (void)failure; }
-static void v_response(void *arg, const char *b, size_t n) { (void)b, (void)n, ((struct visit *)arg)->response++; }
-static void v_error(void *arg, const struct session_error *e) { (void)arg, (void)e; }
-static void v_large(void *arg, size_t n) { (void)arg, (void)n; }
-static void v_idle(void *arg) { ((struct visit *)arg)->idle++; }
-static void v_exited(void *arg, const struct worker_exit *e)
-{
-    ((struct visit *)arg)->exited++;
-    ((struct visit *)arg)->exit = *e;
-}
-static void v_lost(void *arg, const char *m)
-{
-    (void)m;
-    ((struct visit *)arg)->lost++;
-    ((struct visit *)arg)->worker = NULL;
-}
-static const struct worker_events events = {v_ready, v_init_error, v_exec, v_response, v_error, v_large, v_idle, v_exited, v_lost};
-
-static void v_acquired(void *arg, struct worker *worker)
-{
-    struct visit *v = arg;
-    v->worker = worker;
-    v->waiter = NULL;
-    v->acquired++;
-    v->order = ++order;
-    worker_attach(worker, &events, v);
-}
-static void v_failed(void *arg, enum pool_failure failure, const char *message)
-{
-    struct visit *v = arg;
-    (void)message;
-    v->waiter = NULL;
-    v->failed++;
-    v->failure = failure;
-}
-static const struct pool_waiter_events waiter_events = {v_acquired, v_failed};
-
-static void acquire(struct visit *v, struct function_version *version)
-{
-    memset(v, 0, sizeof *v);
-    pool_acquire(fake.pool, version, &waiter_events, v, &v->waiter);
-}
+#include "tests/unit/pool/visit.h"
 
 /* Acquires, waits for ready, delivers, answers, releases. */
 static uint32_t visit_once(struct function_version *version)
 {
     struct visit v;
     struct err err;
-    acquire(&v, version);
+    visit_acquire(&v, version);
     CU_ASSERT_FATAL(fake_until(&v.acquired));
     if (!worker_is_ready(v.worker))
         CU_ASSERT_FATAL(fake_until(&v.ready));
@@ -144,10 +89,10 @@ static void test_pool_waiters_in_order(void)
     fake_open(&(struct pool_options){.blanks_off = true, .workers_max = 1});
     struct function_version *f = fake_version("f");
     struct visit a, b, c;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
-    acquire(&b, f);
-    acquire(&c, f);
+    visit_acquire(&b, f);
+    visit_acquire(&c, f);
     fake_run(5);
     CU_ASSERT(b.acquired == 0 && stats().waiting == 2);
     worker_release(a.worker);
@@ -164,13 +109,13 @@ static void test_pool_no_memory(void)
     fake.stats = (struct spawn_stats){.memory_bytes = 15 << 20, .peak_bytes = 15 << 20};
     struct function_version *f = fake_version("f"), *g = fake_version("g");
     struct visit a, b;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
-    acquire(&b, g);
+    visit_acquire(&b, g);
     CU_ASSERT_FATAL(fake_until(&b.failed));
     CU_ASSERT(b.failure == POOL_NO_MEMORY);
     /* An idle worker makes room for another function. */
-    acquire(&b, g);
+    visit_acquire(&b, g);
     worker_release(a.worker);
     CU_ASSERT(fake_until(&b.ready));
     CU_ASSERT(stats().evicted == 1 && fake_count(SPAWN_ROOM_KILL) == 1);
@@ -185,9 +130,9 @@ static void test_pool_retire(void)
     struct function_version *f = fake_version("f");
     struct visit a;
     visit_once(f);
-    acquire(&a, f); /* the warm one */
+    visit_acquire(&a, f); /* the warm one */
     struct visit b;
-    acquire(&b, f);
+    visit_acquire(&b, f);
     CU_ASSERT_FATAL(fake_until(&b.ready));
     worker_release(b.worker);
     pool_on_retired(fake.pool, f->key);
@@ -205,18 +150,18 @@ static void test_pool_spawner_lost(void)
     struct function_version *f = fake_version("f"), *g = fake_version("g");
     struct visit a, b;
     visit_once(g);
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     fake.mute = 1ull << SPAWN_ROOM_MAKE;
     fake_run(20);
     struct visit c;
-    acquire(&c, f);
-    acquire(&b, f);
+    visit_acquire(&c, f);
+    visit_acquire(&b, f);
     fake.spawner_gone = true;
     pool_spawn_lost(fake.pool);
     CU_ASSERT(a.lost == 1 && stats().workers == 0);
     struct visit d;
-    acquire(&d, f);
+    visit_acquire(&d, f);
     fake.spawner_gone = false;
     fake.mute = 0;
     pool_spawn_up(fake.pool);
@@ -231,11 +176,11 @@ static void test_pool_zygote_fails(void)
     fake.fail = 1ull << SPAWN_ZYGOTE_START;
     struct function_version *f = fake_version("f");
     struct visit a;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT(fake_until(&a.failed)); /* after three starts, 100 and 200 ms apart */
     CU_ASSERT(a.failure == POOL_NO_SPAWNER && fake_count(SPAWN_ZYGOTE_START) == 3);
     fake.fail = 0;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT(fake_until(&a.ready));
     end(f);
 }
@@ -246,11 +191,11 @@ static void test_pool_rooms_fail(void)
     struct function_version *f = fake_version("f");
     struct visit a;
     fake.fail = 1ull << SPAWN_ROOM_MAKE;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT(fake_until(&a.failed));
     CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 3 && stats().workers == 0);
     fake.fail = 1ull << SPAWN_ROOM_ASSIGN;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT(fake_until(&a.lost));
     fake_run(5);
     CU_ASSERT(stats().workers == 0);
@@ -264,14 +209,14 @@ static void test_pool_reset(void)
     struct visit a;
     uint32_t room = visit_once(f);
     struct err err;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
     CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
     fake_exit(room, 9, 0); /* heard after the reset began: nothing happens */
     worker_reset(a.worker);
     fake_run(10);
     CU_ASSERT(stats().workers == 1 && a.exited == 0);
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(a.acquired == 1);
     CU_ASSERT(worker_was_reset(a.worker) && !worker_is_ready(a.worker));
     CU_ASSERT(worker_room_id(a.worker) == room);
@@ -287,7 +232,7 @@ static void test_pool_restart(void)
     struct function_version *f = fake_version("f");
     struct visit a;
     fake.no_ready = true;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.acquired));
     fake_run(5);
     CU_ASSERT(worker_state(a.worker) == WORKER_INIT);
@@ -307,7 +252,7 @@ static void test_pool_exits(void)
     struct visit a;
     struct err err;
     struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
     uint32_t room = worker_room_id(a.worker);
@@ -317,7 +262,7 @@ static void test_pool_exits(void)
     CU_ASSERT(a.exit.known && a.exit.wait_status == SIGKILL && a.exit.oom);
     worker_retire(a.worker);
     /* Answer and exit at the same time: the answer comes first. */
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
     room = worker_room_id(a.worker);
@@ -332,7 +277,7 @@ static void test_pool_exits(void)
     fake_exit(room, 0, 0);
     CU_ASSERT(FAKE_UNTIL(stats().workers == 0));
     /* A broken session without an exit. */
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
     fake_broken(worker_room_id(a.worker));
@@ -363,12 +308,12 @@ static void waits_for_finishing(int64_t soft_wait_ms)
     struct visit a, b;
     struct err err;
     struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
     uint32_t room = worker_room_id(a.worker);
     worker_answered(a.worker);
-    acquire(&b, f);
+    visit_acquire(&b, f);
     fake_run(3);
     if (soft_wait_ms == LONG_MS) {
         CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && b.acquired == 0);
@@ -392,7 +337,10 @@ static void test_pool_waits_for_finishing(void)
 }
 
 static int measured;
-static void on_measured(void *arg, uint64_t peak) { (void)arg, measured += peak == 3 << 20; }
+static void on_measured(void *arg, uint64_t peak)
+{
+    (void)arg, measured += peak == 3 << 20;
+}
 
 static void test_pool_measures(void)
 {
@@ -400,7 +348,7 @@ static void test_pool_measures(void)
     struct function_version *f = fake_version("f");
     struct visit a;
     struct worker_measure m[20];
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     size_t before = fake_count(SPAWN_ROOM_STAT);
     measured = 0;
@@ -437,7 +385,10 @@ static void test_pool_zygote_is_replaced(void)
 }
 
 static int drained;
-static void on_drained(void *arg) { (void)arg, drained++; }
+static void on_drained(void *arg)
+{
+    (void)arg, drained++;
+}
 
 static void test_pool_drain(void)
 {
@@ -445,7 +396,7 @@ static void test_pool_drain(void)
     struct function_version *f = fake_version("f"), *g = fake_version("g");
     struct visit a, b;
     visit_once(g);
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     struct err err;
     struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
@@ -453,7 +404,7 @@ static void test_pool_drain(void)
     drained = 0;
     unsigned killed = fake_count(SPAWN_ROOM_KILL);
     pool_drain(fake.pool, INT64_MAX / 2, on_drained, NULL);
-    acquire(&b, f);
+    visit_acquire(&b, f);
     CU_ASSERT(b.failed == 1 && b.failure == POOL_DRAINING);
     fake_run(20);
     CU_ASSERT(drained == 0);
@@ -471,18 +422,18 @@ static void test_pool_free_in_flight(void)
     fake_open(&(struct pool_options){.blanks_min = 2});
     struct function_version *f = fake_version("f");
     struct visit a, b, c;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     fake.mute = 1ull << SPAWN_ROOM_MAKE | 1ull << SPAWN_ROOM_ASSIGN;
-    acquire(&b, f);
+    visit_acquire(&b, f);
     fake_run(2);
-    acquire(&c, f);
+    visit_acquire(&c, f);
     end(f);
     CU_ASSERT(a.lost == 1 && b.lost + b.failed == 1 && c.lost + c.failed == 1);
 }
 
 TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_taken_before_booted),
           TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire), TEST(test_pool_spawner_lost),
-          TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset), TEST(test_pool_restart),
-          TEST(test_pool_exits), TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_measures),
-          TEST(test_pool_zygote_is_replaced), TEST(test_pool_drain), TEST(test_pool_free_in_flight))
+          TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset), TEST(test_pool_restart), TEST(test_pool_exits),
+          TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_measures), TEST(test_pool_zygote_is_replaced),
+          TEST(test_pool_drain), TEST(test_pool_free_in_flight))

@@ -10,9 +10,18 @@
 static int ready, idle, asked;
 static struct worker *worker;
 
-static void on_ready(void *arg) { (void)arg, ready++; }
-static void on_idle(void *arg) { (void)arg, idle++; }
-static void on_response(void *arg, const char *body, size_t len) { (void)arg, (void)body, (void)len; }
+static void on_ready(void *arg)
+{
+    (void)arg, ready++;
+}
+static void on_idle(void *arg)
+{
+    (void)arg, idle++;
+}
+static void on_response(void *arg, const char *body, size_t len)
+{
+    (void)arg, (void)body, (void)len;
+}
 static const struct worker_events events = {.ready = on_ready, .response = on_response, .idle = on_idle};
 
 static void acquired(void *arg, struct worker *got)

@@ -4,64 +4,28 @@
 
 #include "tests/unit/cunit.h"
 #include "tests/unit/pool/fake.h"
+#include "tests/unit/pool/visit.h"
 
-struct visit {
-    struct worker *worker;
-    struct pool_waiter *waiter;
-    int acquired, failed, ready, response, idle, lost, order;
-};
-
-static int order, gone, again;
+static int gone, again;
 static struct visit reinit; /* what `again` handed over */
 
-static void v_ready(void *arg) { ((struct visit *)arg)->ready++; }
-static void v_response(void *arg, const char *b, size_t n) { (void)b, (void)n, ((struct visit *)arg)->response++; }
-static void v_idle(void *arg) { ((struct visit *)arg)->idle++; }
-static void v_lost(void *arg, const char *m) { (void)m, ((struct visit *)arg)->lost++; }
-static void v_exited(void *arg, const struct worker_exit *e) { (void)arg, (void)e; }
-static const struct worker_events events = {
-    .ready = v_ready, .response = v_response, .idle = v_idle, .lost = v_lost, .exited = v_exited};
-
-static void v_acquired(void *arg, struct worker *worker)
+static void on_gone(void *arg, uint64_t key)
 {
-    struct visit *v = arg;
-    v->worker = worker;
-    v->waiter = NULL;
-    v->acquired++;
-    v->order = ++order;
-    worker_attach(worker, &events, v);
+    (void)arg, (void)key, gone++;
 }
-static void v_failed(void *arg, enum pool_failure failure, const char *message)
-{
-    struct visit *v = arg;
-    (void)failure, (void)message;
-    v->waiter = NULL;
-    v->failed++;
-}
-static const struct pool_waiter_events waiter_events = {v_acquired, v_failed};
-
-static void on_gone(void *arg, uint64_t key) { (void)arg, (void)key, gone++; }
 static void on_again(void *arg, struct worker *worker)
 {
     (void)arg;
     again++;
     reinit = (struct visit){.worker = worker};
-    worker_attach(worker, &events, &reinit);
+    worker_attach(worker, &visit_events, &reinit);
 }
-/* Waits for what must come to be, however busy the machine is. */
-#define UNTIL(condition)                              \
-    do {                                              \
-        for (int i_ = 0; i_ < 5000 && !(condition); i_++) \
-            fake_run(1);                              \
-        CU_ASSERT_FATAL(condition);                   \
-    } while (0)
-
 static const struct pool_provision_events provision_events = {.gone = on_gone, .again = on_again};
 
 static struct function_version *begin(struct pool_options options)
 {
     options.blanks_off = true;
-    gone = again = order = 0;
+    gone = again = visit_order = 0;
     fake_open(&options);
     pool_on_provisioned(fake.pool, &provision_events, NULL);
     return fake_version("f");
@@ -74,16 +38,10 @@ static void end(struct function_version *version)
     CU_ASSERT(fake_versions == 0);
 }
 
-static void acquire(struct visit *v, struct function_version *version)
-{
-    *v = (struct visit){0};
-    pool_acquire(fake.pool, version, &waiter_events, v, &v->waiter);
-}
-
 static uint32_t provision(struct function_version *version)
 {
     struct visit v = {0};
-    pool_acquire_provisioned(fake.pool, version, &waiter_events, &v, &v.waiter);
+    pool_acquire_provisioned(fake.pool, version, &visit_waiter_events, &v, &v.waiter);
     CU_ASSERT_FATAL(fake_until(&v.ready));
     uint32_t room = worker_room_id(v.worker);
     CU_ASSERT(fake_is_provisioned(room) && !worker_was_reset(v.worker));
@@ -125,7 +83,7 @@ static void test_provisioned_is_new(void)
 {
     struct function_version *f = begin((struct pool_options){.freeze_ms = 5, .keep_alive_ms = 40});
     struct visit v;
-    acquire(&v, f);
+    visit_acquire(&v, f);
     CU_ASSERT_FATAL(fake_until(&v.ready));
     uint32_t warm = worker_room_id(v.worker);
     CU_ASSERT(!fake_is_provisioned(warm));
@@ -133,15 +91,15 @@ static void test_provisioned_is_new(void)
     respond(&v);
     uint32_t room = provision(f);
     CU_ASSERT(room != warm && counts(f) == 11 && stats().provisioned == 1);
-    acquire(&v, f);
+    visit_acquire(&v, f);
     CU_ASSERT(v.acquired && worker_room_id(v.worker) == room);
     deliver(&v);
     CU_ASSERT(counts(f) == 11);
     respond(&v);
-    UNTIL(stats().expired == 1 && stats().workers == 1 && stats().frozen == 1);
+    CU_ASSERT_FATAL(FAKE_UNTIL(stats().expired == 1 && stats().workers == 1 && stats().frozen == 1));
     fake_run(60); /* longer than the keep-alive */
     CU_ASSERT(counts(f) == 11 && stats().expired == 1);
-    acquire(&v, f);
+    visit_acquire(&v, f);
     CU_ASSERT(v.acquired && worker_room_id(v.worker) == room);
     worker_retire(v.worker);
     CU_ASSERT(gone == 1);
@@ -154,8 +112,8 @@ static void test_provisioned_spills(void)
     struct function_version *f = begin((struct pool_options){.freeze_ms = 5});
     uint32_t room = provision(f);
     struct visit a, b;
-    acquire(&a, f);
-    acquire(&b, f);
+    visit_acquire(&a, f);
+    visit_acquire(&b, f);
     CU_ASSERT(worker_room_id(a.worker) == room && a.acquired && !b.acquired);
     CU_ASSERT_FATAL(fake_until(&b.ready));
     CU_ASSERT(!fake_is_provisioned(worker_room_id(b.worker)));
@@ -170,14 +128,14 @@ static void test_provisioned_waits_behind(void)
 {
     struct function_version *f = begin((struct pool_options){.freeze_ms = 1000}), *g = fake_version("g");
     struct visit a, p = {0}, b;
-    acquire(&a, f);
+    visit_acquire(&a, f);
     CU_ASSERT_FATAL(fake_until(&a.ready));
     fake.mute = 1ull << SPAWN_ROOM_MAKE;
-    pool_acquire_provisioned(fake.pool, f, &waiter_events, &p, &p.waiter);
+    pool_acquire_provisioned(fake.pool, f, &visit_waiter_events, &p, &p.waiter);
     deliver(&a);
     respond(&a);
     CU_ASSERT(!p.acquired && stats().idle == 1 && stats().waiting == 1);
-    acquire(&b, g);
+    visit_acquire(&b, g);
     fake.mute = 0;
     fake_message(&(struct spawn_msg){.op = SPAWN_ROOM_READY, .room_id = 2});
     fake_message(&(struct spawn_msg){.op = SPAWN_ROOM_READY, .room_id = 3});
@@ -189,7 +147,7 @@ static void test_provisioned_waits_behind(void)
     CU_ASSERT(gone == 0 && counts(f) == 0);
     unsigned before = stats().workers;
     worker_release(p.worker);
-    UNTIL(stats().workers + 1 < before); /* b's and this one */
+    CU_ASSERT_FATAL(FAKE_UNTIL(stats().workers + 1 < before)); /* b's and this one */
     function_version_unref(g);
     end(f);
 }
@@ -199,13 +157,13 @@ static void test_provisioned_ends(void)
     struct function_version *f = begin((struct pool_options){.freeze_ms = 5});
     uint32_t first = provision(f);
     provision(f);
-    UNTIL(stats().frozen == 2);
+    CU_ASSERT_FATAL(FAKE_UNTIL(stats().frozen == 2));
     CU_ASSERT(counts(f) == 22);
     fake_exit(first, SIGKILL, 0);
-    UNTIL(gone == 1);
+    CU_ASSERT_FATAL(FAKE_UNTIL(gone == 1));
     CU_ASSERT(counts(f) == 11);
     fake_spawner_dies();
-    UNTIL(stats().spawner_losses == 1);
+    CU_ASSERT_FATAL(FAKE_UNTIL(stats().spawner_losses == 1));
     CU_ASSERT(gone == 2 && counts(f) == 0);
     provision(f);
     pool_on_retired(fake.pool, f->key);
@@ -219,7 +177,7 @@ static void test_provisioned_again(void)
     struct function_version *f = begin((struct pool_options){.freeze_ms = 5});
     uint32_t room = provision(f);
     struct visit v;
-    acquire(&v, f);
+    visit_acquire(&v, f);
     deliver(&v);
     worker_reset(v.worker);
     CU_ASSERT(counts(f) == 10);
@@ -227,13 +185,13 @@ static void test_provisioned_again(void)
     CU_ASSERT(reinit.worker == v.worker && worker_was_reset(v.worker) && fake_is_provisioned(room));
     worker_release(reinit.worker);
     CU_ASSERT(counts(f) == 11 && gone == 0);
-    acquire(&v, f);
+    visit_acquire(&v, f);
     CU_ASSERT(worker_is_ready(v.worker) && worker_room_id(v.worker) == room);
     deliver(&v);
     pool_unprovision(fake.pool, f->key, 0);
     CU_ASSERT(counts(f) == 0);
     respond(&v);
-    UNTIL(stats().workers == 0);
+    CU_ASSERT_FATAL(FAKE_UNTIL(stats().workers == 0));
     CU_ASSERT(gone == 0); /* surplus: ended with its visit */
     end(f);
 }
@@ -244,12 +202,12 @@ static void test_provisioned_is_not_evicted(void)
     struct visit v;
     provision(f);
     provision(f);
-    acquire(&v, g);
+    visit_acquire(&v, g);
     CU_ASSERT_FATAL(fake_until(&v.failed));
     CU_ASSERT(stats().evicted == 0 && counts(f) == 22);
     pool_unprovision(fake.pool, f->key, 1);
     CU_ASSERT(counts(f) == 11);
-    acquire(&v, g);
+    visit_acquire(&v, g);
     CU_ASSERT_FATAL(fake_until(&v.ready));
     worker_retire(v.worker);
     function_version_unref(g);

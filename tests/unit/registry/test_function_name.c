@@ -13,8 +13,12 @@ static int parse(const char *identifier, const char *qualifier)
 static void test_function_name_forms(void)
 {
     static const char *const forms[] = {
-        "hello", "function:hello", "111111111111:function:hello", "111111111111:hello",
-        "us-east-1:111111111111:function:hello", "arn:aws:lambda:us-east-1:111111111111:function:hello",
+        "hello",
+        "function:hello",
+        "111111111111:function:hello",
+        "111111111111:hello",
+        "us-east-1:111111111111:function:hello",
+        "arn:aws:lambda:us-east-1:111111111111:function:hello",
     };
     for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
         CU_ASSERT_EQUAL(parse(forms[i], NULL), 0);
@@ -43,8 +47,15 @@ static void test_function_name_refuses(void)
     CU_ASSERT_STRING_EQUAL(err.msg, "Functions from 'eu-central-1' are not reachable in this region ('us-east-1')");
     CU_ASSERT_EQUAL(parse("arn:aws:lambda:us-east-1:222222222222:function:hello", NULL), -ERR_DENIED);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "arn:aws:lambda:us-east-1:222222222222:function:hello"));
-    static const char *const bad[] = {"", ":", "a:b:c", "a/b", "hello:", "arn:aws:lambda:us-east-1:111111111111:layer:x",
-                                      "arn:aws:s3:::x", "h\xc3\xa9", "111111111111:function:hello:1:2"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      "a:b:c",
+                                      "a/b",
+                                      "hello:",
+                                      "arn:aws:lambda:us-east-1:111111111111:layer:x",
+                                      "arn:aws:s3:::x",
+                                      "h\xc3\xa9",
+                                      "111111111111:function:hello:1:2"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         CU_ASSERT_EQUAL(parse(bad[i], NULL), -ERR_INVALID);
     char longest[FUNCTION_NAME_MAX + 2];
@@ -56,5 +67,4 @@ static void test_function_name_refuses(void)
     CU_ASSERT_EQUAL(parse(longest, NULL), -ERR_INVALID);
 }
 
-TEST_MAIN("function_name", TEST(test_function_name_forms), TEST(test_function_name_qualifier),
-          TEST(test_function_name_refuses))
+TEST_MAIN("function_name", TEST(test_function_name_forms), TEST(test_function_name_qualifier), TEST(test_function_name_refuses))

@@ -111,9 +111,14 @@ static void test_layer_name(void)
     CU_ASSERT_EQUAL(name.number, 12);
     layer_name_arn(&name, name.number, arn);
     CU_ASSERT_STRING_EQUAL(arn, "arn:aws:lambda:us-east-1:222222222222:layer:deps:12");
-    static const char *const wrong[] = {"", "deps:1", "arn:aws:lambda:us-east-1:222222222222:layer:deps:", "arn:aws:lambda:us-east-1",
-                                        "arn:aws:lambda:us-east-1:222222222222:layer:deps:1:2", "arn:aws:lambda:::awslayer:x",
-                                        "arn:aws:lambda:us-east-1:222222222222:function:deps", "arn:aws:lambda:us-east-1:222222222222:layer:deps:x"};
+    static const char *const wrong[] = {"",
+                                        "deps:1",
+                                        "arn:aws:lambda:us-east-1:222222222222:layer:deps:",
+                                        "arn:aws:lambda:us-east-1",
+                                        "arn:aws:lambda:us-east-1:222222222222:layer:deps:1:2",
+                                        "arn:aws:lambda:::awslayer:x",
+                                        "arn:aws:lambda:us-east-1:222222222222:function:deps",
+                                        "arn:aws:lambda:us-east-1:222222222222:layer:deps:x"};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         CU_ASSERT_EQUAL(layer_name_parse(wrong[i], "111111111111", "us-east-1", &name, &err), -ERR_INVALID);
 }

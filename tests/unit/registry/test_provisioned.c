@@ -59,8 +59,10 @@ static void publish(const char *description, bool create)
     CLEANUP(json_freep) cJSON *config = cJSON_CreateObject();
     cJSON_AddStringToObject(config, "Runtime", "python3.11");
     cJSON_AddStringToObject(config, "Handler", description);
-    const struct function_draft draft = {
-        .config = config, .code_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", .code_size = 10, .publish = true};
+    const struct function_draft draft = {.config = config,
+                                         .code_sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                         .code_size = 10,
+                                         .publish = true};
     CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
     if (create) {
         CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);

@@ -292,7 +292,8 @@ static void test_registry_restart(void)
 
 static void test_registry_better_runtimes(void)
 {
-    const struct runtime_interpreter first = {.path = "/a/python3.11", .version = "3.11.2"}, second = {.path = "/b/python3.11", .version = "3.11.2"};
+    const struct runtime_interpreter first = {.path = "/a/python3.11", .version = "3.11.2"},
+                                     second = {.path = "/b/python3.11", .version = "3.11.2"};
     fake_interpreter = &first;
     begin();
     struct seen seen = {0};
@@ -362,7 +363,6 @@ static void test_registry_resolve_is_quick(void)
     end();
 }
 
-TEST_MAIN("registry", TEST(test_registry_create), TEST(test_registry_not_found), TEST(test_registry_update),
-          TEST(test_registry_abandon), TEST(test_registry_delete), TEST(test_registry_restart), TEST(test_registry_better_runtimes),
-          TEST(test_registry_list),
+TEST_MAIN("registry", TEST(test_registry_create), TEST(test_registry_not_found), TEST(test_registry_update), TEST(test_registry_abandon),
+          TEST(test_registry_delete), TEST(test_registry_restart), TEST(test_registry_better_runtimes), TEST(test_registry_list),
           TEST(test_registry_resolve_is_quick))

@@ -166,5 +166,5 @@ static void test_resources_close_while_writing(void)
     end();
 }
 
-TEST_MAIN("resources", TEST(test_resources_appear_when_committed), TEST(test_resources_wait_for_the_write),
-          TEST(test_resources_restart), TEST(test_resources_close_while_writing))
+TEST_MAIN("resources", TEST(test_resources_appear_when_committed), TEST(test_resources_wait_for_the_write), TEST(test_resources_restart),
+          TEST(test_resources_close_while_writing))

@@ -124,8 +124,8 @@ static void on_log(void *arg, const char *data, size_t len)
     hook("log");
 }
 
-static const struct session_events events = {on_booted,   on_ready,     on_init_error, on_exec_failed, on_response,
-                                             on_error,    on_too_large, on_idle,       on_broken,      on_log};
+static const struct session_events events = {on_booted, on_ready,     on_init_error, on_exec_failed, on_response,
+                                             on_error,  on_too_large, on_idle,       on_broken,      on_log};
 
 static int listen_somewhere(int *ret_port)
 {
@@ -343,8 +343,7 @@ char *peer_take_frame(int *ret_type, char *ret_meta, size_t *ret_meta_len, size_
     *ret_meta_len = lens[0];
     *ret_body_len = lens[1];
     char *body = calloc(1, lens[1] + 1);
-    if (lens[0] > PEER_TEXT || !receive(peer.channel, ret_meta, lens[0], NULL, &len) ||
-        !receive(peer.channel, body, lens[1], NULL, &len)) {
+    if (lens[0] > PEER_TEXT || !receive(peer.channel, ret_meta, lens[0], NULL, &len) || !receive(peer.channel, body, lens[1], NULL, &len)) {
         free(body);
         return NULL;
     }

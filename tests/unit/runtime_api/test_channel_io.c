@@ -174,7 +174,7 @@ static void test_channel_bad_headers(void)
         {CHANNEL_BOOTED, 1},
         {CHANNEL_BOOTED, 0, 1},
         {CHANNEL_BOOTED, 0, 0, 1},
-        {CHANNEL_BOOTED, 0, 0, 0, 1, 0, 4},                       /* meta of 256 KiB + 1 */
+        {CHANNEL_BOOTED, 0, 0, 0, 1, 0, 4}, /* meta of 256 KiB + 1 */
         {CHANNEL_BOOTED, 0, 0, 0, 0xff, 0xff, 0xff, 0xff},
         {CHANNEL_RESPONSE, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff},
         {CHANNEL_RESPONSE, 0, 0, 0, 0, 0, 0, 0, 0x65, 4, 0x60, 0}, /* the limit and one */

@@ -74,8 +74,7 @@ static void test_extension_register(void)
     struct peer_answer *a = ask_register(c, "internal", "{\"events\":null}");
     CU_ASSERT_FATAL(a && a->status == 200);
     CU_ASSERT_STRING_EQUAL(a->body, "{\"functionName\":\"fun\",\"functionVersion\":\"$LATEST\",\"handler\":\"a.handler\"}\n");
-    a = peer_post(c, EXTENSION "/register",
-                  "Lambda-Extension-Name: b\r\nLambda-Extension-Accept-Feature: x, accountId\r\n", "{}");
+    a = peer_post(c, EXTENSION "/register", "Lambda-Extension-Name: b\r\nLambda-Extension-Accept-Feature: x, accountId\r\n", "{}");
     CU_ASSERT(a && a->status == 200 && strstr(a->body, "\"accountId\":\"000000000000\""));
     CU_ASSERT(is_error(ask_register(c, "internal", "{}"), "Extension.InvalidExtensionState"));
     CU_ASSERT(is_error(ask_register(c, "", "{}"), "Extension.InvalidExtensionName"));
@@ -280,8 +279,10 @@ static void test_extension_errors(void)
     peer_invoke("r", "1");
     CU_ASSERT(peer_answer(e.fd) != NULL);
     char headers[256];
-    snprintf(headers, sizeof headers, "POST " EXTENSION "/exit/error HTTP/1.1\r\nLambda-Extension-Identifier: %s\r\n"
-             "Lambda-Extension-Function-Error-Type: Bad\x80\r\nContent-Length: 0\r\n\r\n", e.id);
+    snprintf(headers, sizeof headers,
+             "POST " EXTENSION "/exit/error HTTP/1.1\r\nLambda-Extension-Identifier: %s\r\n"
+             "Lambda-Extension-Function-Error-Type: Bad\x80\r\nContent-Length: 0\r\n\r\n",
+             e.id);
     struct peer_answer *accepted = peer_ask(e.fd, headers);
     CU_ASSERT(accepted && accepted->status == 202);
     CU_ASSERT(peer_until(&peer.seen.broken, 1));
@@ -371,5 +372,5 @@ static void test_extension_fails_after_runtime_is_ready(void)
 
 TEST_MAIN("extensions", TEST(test_extension_register), TEST(test_extension_closed_registration), TEST(test_extension_identifiers),
           TEST(test_extension_keeps_invocation_open), TEST(test_extension_states), TEST(test_extension_external),
-          TEST(test_extension_starts_before_runtime), TEST(test_extension_fails_after_runtime_is_ready),
-          TEST(test_extension_errors), TEST(test_extension_beside_channel), TEST(test_extension_telemetry))
+          TEST(test_extension_starts_before_runtime), TEST(test_extension_fails_after_runtime_is_ready), TEST(test_extension_errors),
+          TEST(test_extension_beside_channel), TEST(test_extension_telemetry))

@@ -193,8 +193,8 @@ static void test_conn_refused(void)
 
 static void test_conn_broken_chunks(void)
 {
-    static const char *const bodies[] = {"x\r\n", "\r\n", "11111111111111111\r\n", "1\r\nab\r\n", "-1\r\n", "0\r\nA b: c\r\n\r\n",
-                                         "0\r\nA: b\r\n c\r\n\r\n", "0\r\n\rX"};
+    static const char *const bodies[] = {
+        "x\r\n", "\r\n", "11111111111111111\r\n", "1\r\nab\r\n", "-1\r\n", "0\r\nA b: c\r\n\r\n", "0\r\nA: b\r\n c\r\n\r\n", "0\r\n\rX"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         int c = running();
         peer_send(c, RESPONSE "Transfer-Encoding: chunked\r\n\r\n");
@@ -208,8 +208,7 @@ static void test_conn_broken_chunks(void)
 
 static void test_conn_half_sent(void)
 {
-    static const char *const requests[] = {RESPONSE "Content-Length: 10\r\n\r\n{\"a\":",
-                                           RESPONSE "Content-Length: 10\r\n\r\n",
+    static const char *const requests[] = {RESPONSE "Content-Length: 10\r\n\r\n{\"a\":", RESPONSE "Content-Length: 10\r\n\r\n",
                                            RESPONSE "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
                                            RESPONSE "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
                                            "POST /2018-06-01/runtime/invocation/r/error HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"};
@@ -295,7 +294,6 @@ static void test_conn_refusal_after_body(void)
     done(c);
 }
 
-TEST_MAIN("http_conn", TEST(test_conn_byte_by_byte), TEST(test_conn_chunked), TEST(test_conn_error_trailers),
-          TEST(test_conn_pipelined), TEST(test_conn_pipelined_answer), TEST(test_conn_refused),
-          TEST(test_conn_broken_chunks), TEST(test_conn_half_sent), TEST(test_conn_keep_alive),
-          TEST(test_conn_expect_continue), TEST(test_conn_refusal_after_body))
+TEST_MAIN("http_conn", TEST(test_conn_byte_by_byte), TEST(test_conn_chunked), TEST(test_conn_error_trailers), TEST(test_conn_pipelined),
+          TEST(test_conn_pipelined_answer), TEST(test_conn_refused), TEST(test_conn_broken_chunks), TEST(test_conn_half_sent),
+          TEST(test_conn_keep_alive), TEST(test_conn_expect_continue), TEST(test_conn_refusal_after_body))

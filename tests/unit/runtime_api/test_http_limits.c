@@ -293,7 +293,6 @@ static void test_conn_idle_memory(void)
     done(c);
 }
 
-TEST_MAIN("http_limits", TEST(test_conn_large_header), TEST(test_conn_slow_header_is_cheap),
-          TEST(test_conn_cause_is_bounded), TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length),
-          TEST(test_conn_deadline_of_answer), TEST(test_conn_deadline_of_request), TEST(test_conn_cap),
-          TEST(test_conn_memory), TEST(test_conn_idle_memory))
+TEST_MAIN("http_limits", TEST(test_conn_large_header), TEST(test_conn_slow_header_is_cheap), TEST(test_conn_cause_is_bounded),
+          TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length), TEST(test_conn_deadline_of_answer),
+          TEST(test_conn_deadline_of_request), TEST(test_conn_cap), TEST(test_conn_memory), TEST(test_conn_idle_memory))

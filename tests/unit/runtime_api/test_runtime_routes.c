@@ -280,8 +280,7 @@ static void test_routes_response_mode(void)
     CU_ASSERT(peer_until(&peer.seen.idle, 1));
     peer_invoke("s", "1");
     CU_ASSERT_PTR_NOT_NULL(peer_answer(c));
-    CU_ASSERT(is(peer_post(c, "/2018-06-01/runtime/invocation/s/response",
-                           "Lambda-Runtime-Function-Response-Mode: streaming\r\n", "1"),
+    CU_ASSERT(is(peer_post(c, "/2018-06-01/runtime/invocation/s/response", "Lambda-Runtime-Function-Response-Mode: streaming\r\n", "1"),
                  202, accepted));
     close(c);
     peer_close();
@@ -311,9 +310,15 @@ static void test_routes_event_headers(void)
     struct err err;
     peer_open();
     int c = peer_ready();
-    struct session_event event = {.request_id = "r", .deadline_epoch_ms = 12345, .function_arn = "arn", .trace_id = "",
+    struct session_event event = {.request_id = "r",
+                                  .deadline_epoch_ms = 12345,
+                                  .function_arn = "arn",
+                                  .trace_id = "",
                                   .client_context = "{\"a\":\r\n\"X-Evil: 1\",\"k\":\"gr\xc3\xbc\xc3\x9f\xf0\x9f\x98\x80\xff\"}",
-                                  .cognito = "{\"i\":1}", .tenant_id = "t-1", .payload = "", .payload_len = 0};
+                                  .cognito = "{\"i\":1}",
+                                  .tenant_id = "t-1",
+                                  .payload = "",
+                                  .payload_len = 0};
     CU_ASSERT(session_invoke(peer.session, &event, &err) == 0);
     CU_ASSERT(session_invoke(peer.session, &event, &err) == -ERR_CONFLICT);
     struct peer_answer *a = peer_answer(c);
@@ -424,7 +429,7 @@ static void test_routes_invoked_in_callbacks(void)
 static void test_runtime_state_table(void)
 {
     struct runtime runtime = {RUNTIME_STARTED, 0};
-    static const enum runtime_input life[] = {RUNTIME_NEXT, RUNTIME_NEXT, RUNTIME_DELIVER, RUNTIME_NEXT, RUNTIME_BEGIN_RESPONSE,
+    static const enum runtime_input life[] = {RUNTIME_NEXT, RUNTIME_NEXT, RUNTIME_DELIVER, RUNTIME_NEXT,        RUNTIME_BEGIN_RESPONSE,
                                               RUNTIME_SENT, RUNTIME_NEXT, RUNTIME_DELIVER, RUNTIME_BEGIN_ERROR, RUNTIME_SENT};
     for (size_t i = 0; i < sizeof life / sizeof *life; i++)
         CU_ASSERT(runtime_step(&runtime, life[i]));

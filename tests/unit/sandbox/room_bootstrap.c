@@ -15,8 +15,7 @@
 
 static int dial(int port)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int sock = socket(AF_INET, SOCK_STREAM, 0);
     if (sock < 0 || connect(sock, (struct sockaddr *)&addr, sizeof addr) < 0)
         return -1;

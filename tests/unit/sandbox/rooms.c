@@ -67,8 +67,8 @@ static bool copy_program(const char *from, const char *to)
 bool rooms_restart(struct rooms *rooms)
 {
     struct err err;
-    const struct spawn_options options = {.spawner_path = SPAWNER_PATH, .data_dir = rooms->data, .cgroup_name = rooms->cgroup,
-                                          .uid_base = rooms->uid_base};
+    const struct spawn_options options = {
+        .spawner_path = SPAWNER_PATH, .data_dir = rooms->data, .cgroup_name = rooms->cgroup, .uid_base = rooms->uid_base};
     rooms->ups = rooms->losses = rooms->gone = 0;
     rooms->count = 0;
     if (spawn_client_start(rooms->loop, &options, &events, rooms, &rooms->client, &err) < 0) {
@@ -183,9 +183,10 @@ bool rooms_make(struct rooms *rooms, uint32_t id, uint32_t zygote, struct room_f
 
 struct spawn_msg rooms_assign_msg(const struct rooms *rooms, uint32_t id, uint64_t version_key)
 {
-    struct spawn_msg msg = {.op = SPAWN_ROOM_ASSIGN, .room_id = id,
-                            .assign = {.version_key = version_key, .memory_mb = 128, .cpu_milli = 1000, .cpu_count = 1,
-                                       .tmp_mb = 512, .pids_max = 64}};
+    struct spawn_msg msg = {
+        .op = SPAWN_ROOM_ASSIGN,
+        .room_id = id,
+        .assign = {.version_key = version_key, .memory_mb = 128, .cpu_milli = 1000, .cpu_count = 1, .tmp_mb = 512, .pids_max = 64}};
     str_copy(msg.assign.code, SPAWN_DIGEST_BYTES, rooms->code);
     return msg;
 }
@@ -306,8 +307,7 @@ unsigned rooms_processes(const struct rooms *rooms, unsigned *ret_uids)
     while (dir && (entry = readdir(dir))) {
         struct stat st;
         unsigned i = 0;
-        if (fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 || st.st_uid < rooms->uid_base ||
-            st.st_uid >= rooms->uid_base + UID_RANGE_SIZE)
+        if (fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 || st.st_uid < rooms->uid_base || st.st_uid >= rooms->uid_base + UID_RANGE_SIZE)
             continue;
         n++;
         while (i < uids && seen[i] != st.st_uid)
@@ -364,6 +364,5 @@ static unsigned count_groups(const char *dir, const char *name)
 unsigned rooms_leftovers(const struct rooms *rooms)
 {
     return count_holding("/sys/block", "loop/backing_file", rooms->data) + count_groups("/sys/fs/cgroup", rooms->cgroup) +
-           count_holding("/proc", "mountinfo", rooms->data) + (rooms_child_of(getpid()) != 0) +
-           rooms_processes(rooms, NULL);
+           count_holding("/proc", "mountinfo", rooms->data) + (rooms_child_of(getpid()) != 0) + rooms_processes(rooms, NULL);
 }

@@ -278,8 +278,7 @@ static void test_rooms_spawner_dies(void)
     CU_ASSERT_EQUAL(rooms_processes(&rooms, NULL), 0);
     zygote = rooms_zygote(&rooms);
     CU_ASSERT_FATAL(zygote != 0);
-    printf("\n  a new spawner after %lld ms, a zygote after %lld\n", (long long)took / 1000,
-           (long long)(clock_mono_us() - began) / 1000);
+    printf("\n  a new spawner after %lld ms, a zygote after %lld\n", (long long)took / 1000, (long long)(clock_mono_us() - began) / 1000);
     CU_ASSERT_FATAL(make_and_assign(11, &room));
     CU_ASSERT(rooms_kill(&rooms, &room));
 }
@@ -331,13 +330,15 @@ static void test_rooms_reset_plain(void)
 
 static int run(void)
 {
-    static const struct unit_test tests[] = {
-        TEST(test_rooms_host_report), TEST(test_rooms_run), TEST(test_rooms_spares), TEST(test_rooms_zygote_fails), TEST(test_rooms_are_apart),     TEST(test_rooms_freeze),
-        TEST(test_rooms_reset),       TEST(test_rooms_limits),   TEST(test_rooms_refusals),      TEST(test_rooms_end_with_pid1),
-        TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
+    static const struct unit_test tests[] = {TEST(test_rooms_host_report),   TEST(test_rooms_run),          TEST(test_rooms_spares),
+                                             TEST(test_rooms_zygote_fails),  TEST(test_rooms_are_apart),    TEST(test_rooms_freeze),
+                                             TEST(test_rooms_reset),         TEST(test_rooms_limits),       TEST(test_rooms_refusals),
+                                             TEST(test_rooms_end_with_pid1), TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies),
+                                             TEST(test_rooms_leave_nothing)};
     static const struct unit_test rootless_tests[] = {
-        TEST(test_rooms_host_report),   TEST(test_rooms_run), TEST(test_rooms_zygote_fails), TEST(test_rooms_reset_plain),  TEST(test_rooms_refusals),
-        TEST(test_rooms_end_with_pid1), TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
+        TEST(test_rooms_host_report),  TEST(test_rooms_run),          TEST(test_rooms_zygote_fails),
+        TEST(test_rooms_reset_plain),  TEST(test_rooms_refusals),     TEST(test_rooms_end_with_pid1),
+        TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
     CU_pSuite suite = CU_add_suite(rootless ? "rooms, rootless" : "rooms", start_once, NULL);

@@ -23,9 +23,10 @@ static struct spawn_msg good_zygote(void)
 
 static struct spawn_msg good_assign(void)
 {
-    struct spawn_msg msg = {.op = SPAWN_ROOM_ASSIGN, .room_id = 1,
-                            .assign = {.version_key = 7, .memory_mb = 128, .cpu_milli = 72, .cpu_count = 2, .tmp_mb = 512,
-                                       .pids_max = 1024, .layer_count = 1}};
+    struct spawn_msg msg = {
+        .op = SPAWN_ROOM_ASSIGN,
+        .room_id = 1,
+        .assign = {.version_key = 7, .memory_mb = 128, .cpu_milli = 72, .cpu_count = 2, .tmp_mb = 512, .pids_max = 1024, .layer_count = 1}};
     str_copy(msg.assign.code, SPAWN_DIGEST_BYTES, DIGEST);
     str_copy(msg.assign.layer[0], SPAWN_DIGEST_BYTES, DIGEST);
     return msg;
@@ -56,8 +57,8 @@ static void test_spawn_check_operations(void)
 
 static void test_spawn_check_paths(void)
 {
-    static const char *const bad[] = {"",           "python3",       "/",          "//usr/bin/python3", "/usr/../root/x",
-                                      "/usr/./bin", "/usr/bin/\npy", "/usr//python", "/usr/bin/"};
+    static const char *const bad[] = {
+        "", "python3", "/", "//usr/bin/python3", "/usr/../root/x", "/usr/./bin", "/usr/bin/\npy", "/usr//python", "/usr/bin/"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct spawn_msg msg = good_zygote();
         str_copy(msg.zygote.interpreter, SPAWN_PATH_MAX, bad[i]);
@@ -75,8 +76,8 @@ static void test_spawn_check_paths(void)
 
 static void test_spawn_check_prefixes(void)
 {
-    static const char *const bad[] = {"/",     "/etc",      "/etc/x",       "/usr/local", "/proc/1", "/dev/shm", "/var/lib/x",
-                                      "/root", "/home", "/opt", "/tmp/python", "/run/x",     "relative"};
+    static const char *const bad[] = {"/",     "/etc",  "/etc/x", "/usr/local",  "/proc/1", "/dev/shm", "/var/lib/x",
+                                      "/root", "/home", "/opt",   "/tmp/python", "/run/x",  "relative"};
     static const char *const good[] = {"/opt/python3.12", "/root/.pyenv/versions/3.11.7", "/home/me/node", "/data"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct spawn_msg msg = good_zygote();
@@ -92,10 +93,9 @@ static void test_spawn_check_prefixes(void)
 
 static void test_spawn_check_digests(void)
 {
-    static const char *const bad[] = {
-        "", "0123", "../../../../etc/0123456789abcdef0123456789abcdef0123456789abcdef01",
-        "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
-        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde/"};
+    static const char *const bad[] = {"", "0123", "../../../../etc/0123456789abcdef0123456789abcdef0123456789abcdef01",
+                                      "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
+                                      "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde/"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct spawn_msg code = good_assign(), layer = good_assign(), tree = {.op = SPAWN_TREE_FORGET};
         str_copy(code.assign.code, SPAWN_DIGEST_BYTES, bad[i]);

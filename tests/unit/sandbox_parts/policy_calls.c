@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 /* One call with constant arguments: its errno. */
-#define CALL(name, ...)                                                                                      \
-    static int call_##name(void)                                                                             \
-    {                                                                                                        \
-        return syscall(__VA_ARGS__) < 0 ? errno : 0;                                                         \
+#define CALL(name, ...)                                                                                                                    \
+    static int call_##name(void)                                                                                                           \
+    {                                                                                                                                      \
+        return syscall(__VA_ARGS__) < 0 ? errno : 0;                                                                                       \
     }
 
 #define UPPER 0x500000000UL /* garbage above the 32 bits that the kernel looks at */
@@ -141,9 +141,9 @@ static int call_fork(void)
     return waitpid(pid, NULL, 0) < 0 ? errno : 0;
 }
 
-#define ROW(name, want)                                                                                      \
-    {                                                                                                        \
-#name, call_##name, want                                                                             \
+#define ROW(name, want)                                                                                                                    \
+    {                                                                                                                                      \
+#name, call_##name, want                                                                                                           \
     }
 
 const struct policy_call policy_calls[] = {

@@ -20,19 +20,19 @@ static char name[40];
 static struct cgroups *cgroups;
 static struct err err;
 
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        int rc_ = (call);                                                                                    \
-        if (rc_ < 0)                                                                                         \
-            printf("\n    %s: %s", #call, err.msg);                                                          \
-        CU_ASSERT_FATAL(rc_ == 0);                                                                           \
+#define OK(call)                                                                                                                           \
+    do {                                                                                                                                   \
+        int rc_ = (call);                                                                                                                  \
+        if (rc_ < 0)                                                                                                                       \
+            printf("\n    %s: %s", #call, err.msg);                                                                                        \
+        CU_ASSERT_FATAL(rc_ == 0);                                                                                                         \
     } while (0)
-#define NEEDS(ability)                                                                                       \
-    do {                                                                                                     \
-        if (!cgroup_abilities(cgroups)->ability) {                                                           \
-            printf("SKIP no %s here: ", #ability);                                                           \
-            return;                                                                                          \
-        }                                                                                                    \
+#define NEEDS(ability)                                                                                                                     \
+    do {                                                                                                                                   \
+        if (!cgroup_abilities(cgroups)->ability) {                                                                                         \
+            printf("SKIP no %s here: ", #ability);                                                                                         \
+            return;                                                                                                                        \
+        }                                                                                                                                  \
     } while (0)
 
 static void pause_ms(long ms)
@@ -300,8 +300,7 @@ int main(void)
         return 1;
     }
     const struct cgroup_abilities *a = cgroup_abilities(cgroups);
-    printf("version %d, cpu %d, memory %d, pids %d, freezer %d\n%s\n", a->version, a->cpu, a->memory, a->pids,
-           a->freezer, a->missing);
+    printf("version %d, cpu %d, memory %d, pids %d, freezer %d\n%s\n", a->version, a->cpu, a->memory, a->pids, a->freezer, a->missing);
     if (!a->version) {
         printf("SKIP test_cgroup: no control groups may be used here (root, or a delegated unit)\n");
         return 77;

@@ -54,18 +54,14 @@ static int inside(void)
     static const char *const far4[] = {"10.0.0.1", "169.254.169.254", "8.8.8.8", "192.168.0.1", "128.0.0.1"};
     static const char *const far6[] = {"2001:db8::1", "fe80::1", "::ffff:10.0.0.1", "::2"};
     for (size_t i = 0; i < ARRAY_LEN(far4); i++)
-        if (reach(AF_INET, SOCK_STREAM, far4[i]) != ENETUNREACH ||
-            reach(AF_INET, SOCK_DGRAM, far4[i]) != ENETUNREACH)
+        if (reach(AF_INET, SOCK_STREAM, far4[i]) != ENETUNREACH || reach(AF_INET, SOCK_DGRAM, far4[i]) != ENETUNREACH)
             return 10 + (int)i;
     for (size_t i = 0; i < ARRAY_LEN(far6); i++)
-        if (reach(AF_INET6, SOCK_STREAM, far6[i]) != ENETUNREACH ||
-            reach(AF_INET6, SOCK_DGRAM, far6[i]) != ENETUNREACH)
+        if (reach(AF_INET6, SOCK_STREAM, far6[i]) != ENETUNREACH || reach(AF_INET6, SOCK_DGRAM, far6[i]) != ENETUNREACH)
             return 20 + (int)i;
-    if (reach(AF_INET, SOCK_STREAM, "127.0.0.1") == ENETUNREACH ||
-        reach(AF_INET, SOCK_STREAM, "127.9.9.9") == ENETUNREACH)
+    if (reach(AF_INET, SOCK_STREAM, "127.0.0.1") == ENETUNREACH || reach(AF_INET, SOCK_STREAM, "127.9.9.9") == ENETUNREACH)
         return 30;
-    if (reach(AF_INET6, SOCK_STREAM, "::1") == ENETUNREACH ||
-        reach(AF_INET6, SOCK_STREAM, "::ffff:127.0.0.1") == ENETUNREACH)
+    if (reach(AF_INET6, SOCK_STREAM, "::1") == ENETUNREACH || reach(AF_INET6, SOCK_STREAM, "::ffff:127.0.0.1") == ENETUNREACH)
         return 31;
     if (reach(AF_INET, SOCK_DGRAM, "127.0.0.1") != 0)
         return 32;
@@ -128,8 +124,7 @@ static void test_netlock_needs_a_tree(void)
     CU_ASSERT(netlock_open(-1, &none, &err) == -ERR_UNSUPPORTED && !none && err.msg[0]);
 }
 
-static const struct unit_test tests[] = {TEST(test_netlock_inside), TEST(test_netlock_outside),
-                                         TEST(test_netlock_needs_a_tree)};
+static const struct unit_test tests[] = {TEST(test_netlock_inside), TEST(test_netlock_outside), TEST(test_netlock_needs_a_tree)};
 
 int main(void)
 {

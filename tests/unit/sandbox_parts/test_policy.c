@@ -130,31 +130,29 @@ static void test_policy_pid1(void)
     CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
-static const char *python_code =
-    "import subprocess, threading, socket, tempfile, os, ssl, sqlite3, select, signal, time, asyncio, "
-    "shutil\n"
-    "assert subprocess.run(['/bin/sh', '-c', 'echo hi | cat'], capture_output=True).stdout == b'hi\\n'\n"
-    "t = threading.Thread(target=time.sleep, args=(0.01,)); t.start(); t.join()\n"
-    "a, b = socket.socketpair(); a.send(b'x'); assert b.recv(1) == b'x'\n"
-    "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); s.accept()\n"
-    "d = tempfile.mkdtemp(); p = d + '/f'; open(p, 'w').write('x'); shutil.copy2(p, p + '2'); os.sync()\n"
-    "db = sqlite3.connect(d + '/db'); db.execute('create table t(x)'); db.commit(); shutil.rmtree(d)\n"
-    "pid = os.fork()\n"
-    "if pid == 0: os._exit(7)\n"
-    "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
-    "async def f(): await asyncio.sleep(0.01)\n"
-    "asyncio.run(f()); ssl.RAND_bytes(8)\n";
+static const char *python_code = "import subprocess, threading, socket, tempfile, os, ssl, sqlite3, select, signal, time, asyncio, "
+                                 "shutil\n"
+                                 "assert subprocess.run(['/bin/sh', '-c', 'echo hi | cat'], capture_output=True).stdout == b'hi\\n'\n"
+                                 "t = threading.Thread(target=time.sleep, args=(0.01,)); t.start(); t.join()\n"
+                                 "a, b = socket.socketpair(); a.send(b'x'); assert b.recv(1) == b'x'\n"
+                                 "s = socket.create_server(('127.0.0.1', 0)); c = socket.create_connection(s.getsockname()); s.accept()\n"
+                                 "d = tempfile.mkdtemp(); p = d + '/f'; open(p, 'w').write('x'); shutil.copy2(p, p + '2'); os.sync()\n"
+                                 "db = sqlite3.connect(d + '/db'); db.execute('create table t(x)'); db.commit(); shutil.rmtree(d)\n"
+                                 "pid = os.fork()\n"
+                                 "if pid == 0: os._exit(7)\n"
+                                 "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
+                                 "async def f(): await asyncio.sleep(0.01)\n"
+                                 "asyncio.run(f()); ssl.RAND_bytes(8)\n";
 
-static const char *node_code =
-    "const a=require('assert'),c=require('child_process'),f=require('fs'),n=require('net'),"
-    "w=require('worker_threads');a.equal(c.execSync('echo hi').toString(),'hi\\n');"
-    "const "
-    "d=f.mkdtempSync('/tmp/p');f.writeFileSync(d+'/x','y');f.copyFileSync(d+'/x',d+'/"
-    "z');f.rmSync(d,{recursive:true});"
-    "require('crypto').randomBytes(8);new w.Worker('1',{eval:true}).on('exit',()=>{const "
-    "s=n.createServer(q=>q.end('k'))"
-    ".listen(0,'127.0.0.1',()=>n.connect(s.address().port,'127.0.0.1').on('data',x=>{a.equal(''+x,'k');s."
-    "close()}))});";
+static const char *node_code = "const a=require('assert'),c=require('child_process'),f=require('fs'),n=require('net'),"
+                               "w=require('worker_threads');a.equal(c.execSync('echo hi').toString(),'hi\\n');"
+                               "const "
+                               "d=f.mkdtempSync('/tmp/p');f.writeFileSync(d+'/x','y');f.copyFileSync(d+'/x',d+'/"
+                               "z');f.rmSync(d,{recursive:true});"
+                               "require('crypto').randomBytes(8);new w.Worker('1',{eval:true}).on('exit',()=>{const "
+                               "s=n.createServer(q=>q.end('k'))"
+                               ".listen(0,'127.0.0.1',()=>n.connect(s.address().port,'127.0.0.1').on('data',x=>{a.equal(''+x,'k');s."
+                               "close()}))});";
 
 static const char *program_path, *program_flag, *program_code;
 
@@ -197,6 +195,5 @@ static void test_policy_size(void)
     printf("(big %u, last %u, pid1 %u) ", policy_big.len, policy_last.len, policy_pid1.len);
 }
 
-TEST_MAIN("policy", TEST(test_policy_size), TEST(test_policy_worker_calls),
-          TEST(test_policy_foreign_abi_killed), TEST(test_policy_zygote), TEST(test_policy_pid1),
-          TEST(test_policy_interpreters))
+TEST_MAIN("policy", TEST(test_policy_size), TEST(test_policy_worker_calls), TEST(test_policy_foreign_abi_killed), TEST(test_policy_zygote),
+          TEST(test_policy_pid1), TEST(test_policy_interpreters))

@@ -27,12 +27,12 @@ static char dir[64];
 static struct tmpdisks *disks;
 static struct err err;
 
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        int rc_ = (call);                                                                                    \
-        if (rc_ < 0)                                                                                         \
-            printf("\n    %s: %s", #call, err.msg);                                                          \
-        CU_ASSERT_FATAL(rc_ == 0);                                                                           \
+#define OK(call)                                                                                                                           \
+    do {                                                                                                                                   \
+        int rc_ = (call);                                                                                                                  \
+        if (rc_ < 0)                                                                                                                       \
+            printf("\n    %s: %s", #call, err.msg);                                                                                        \
+        CU_ASSERT_FATAL(rc_ == 0);                                                                                                         \
     } while (0)
 
 static int loops_in_use(void)
@@ -292,13 +292,8 @@ static void test_tmpdisk_tmpfs(void)
 }
 
 static const struct unit_test loop_tests[] = {
-    TEST(test_tmpdisk_loop_quotas),
-    TEST(test_tmpdisk_reuse),
-    TEST(test_tmpdisk_speed),
-    TEST(test_tmpdisk_dirty_drop),
-    TEST(test_tmpdisk_mounts_elsewhere),
-    TEST(test_tmpdisk_sweep),
-    TEST(test_tmpdisk_loop_gone),
+    TEST(test_tmpdisk_loop_quotas),      TEST(test_tmpdisk_reuse), TEST(test_tmpdisk_speed),     TEST(test_tmpdisk_dirty_drop),
+    TEST(test_tmpdisk_mounts_elsewhere), TEST(test_tmpdisk_sweep), TEST(test_tmpdisk_loop_gone),
 };
 
 int main(void)

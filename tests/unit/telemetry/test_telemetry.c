@@ -58,8 +58,7 @@ static void see(void *arg, const struct log_record *r)
     s->longest = r->len > s->longest ? r->len : s->longest;
     size_t n = strlen(s->all);
     if (n + r->len + 100 < sizeof s->all)
-        snprintf(s->all + n, sizeof s->all - n, "%c|%s|%s|%.*s\n", r->platform ? 'P' : 'F', r->stream, r->request_id, (int)r->len,
-                 r->text);
+        snprintf(s->all + n, sizeof s->all - n, "%c|%s|%s|%.*s\n", r->platform ? 'P' : 'F', r->stream, r->request_id, (int)r->len, r->text);
 }
 
 static struct seen read_all(int64_t since, size_t limit)
@@ -277,8 +276,8 @@ static void test_report(void)
     begin(0);
     struct log_stream *s = open_stream();
     struct report_to to = {.stream = s};
-    struct report_invocation inv = {.request_id = "X", .duration_us = 3010, .init_us = 110100, .memory_mb = 128,
-                                    .peak_bytes = (36 << 20) - 5};
+    struct report_invocation inv = {
+        .request_id = "X", .duration_us = 3010, .init_us = 110100, .memory_mb = 128, .peak_bytes = (36 << 20) - 5};
     report_invocation(&to, &inv);
     CU_ASSERT_STRING_EQUAL(strrchr(read_all(0, 1).all, '|') + 1,
                            "REPORT RequestId: X\tDuration: 3.01 ms\tBilled Duration: 114 ms\tMemory Size: 128 MB\tMax Memory Used: 36 "
@@ -309,5 +308,5 @@ static void test_logs_group_keys(void)
 }
 
 TEST_MAIN("telemetry", TEST(test_logs_group_keys), TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_read_parts),
-          TEST(test_rotation), TEST(test_survives_restart), TEST(test_follow), TEST(test_names), TEST(test_flood),
-          TEST(test_disk_trouble), TEST(test_report))
+          TEST(test_rotation), TEST(test_survives_restart), TEST(test_follow), TEST(test_names), TEST(test_flood), TEST(test_disk_trouble),
+          TEST(test_report))
