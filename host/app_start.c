@@ -35,6 +35,7 @@
 #define HEADER_BYTES_MAX (64u << 10)
 #define LISTEN_BACKLOG 1024
 #define NOFILE_MAX 1048576
+#define JOB_THREADS_MAX 4
 
 /* Every idle worker costs three descriptors. As root the hard limit goes up, too. */
 static void raise_descriptor_limit(void)
@@ -293,10 +294,19 @@ static int start_reclaiming(struct app *app, struct err *err)
     return r;
 }
 
+/* A processor stays for what answers: on one that a deployment keeps busy, the loop and the runtime it waits for stand in line. */
+static unsigned job_threads(const struct config *config)
+{
+    unsigned spare = processors_usable() - 1;
+    if (config->job_threads > 0)
+        return (unsigned)config->job_threads;
+    return spare < 1 ? 1 : spare > JOB_THREADS_MAX ? JOB_THREADS_MAX : spare;
+}
+
 /* Deployments, and apart from them the checks that invocations wait for. */
 static int start_jobs(struct app *app, struct err *err)
 {
-    const struct jobs_options jobs = {.threads = (unsigned)app->config->job_threads, .loop = app->loop, .background = true},
+    const struct jobs_options jobs = {.threads = job_threads(app->config), .loop = app->loop, .background = true},
                               checks = {.threads = 1, .loop = app->loop};
     int r = jobs_new(&jobs, &app->jobs, err);
     return r == 0 ? jobs_new(&checks, &app->checks, err) : r;

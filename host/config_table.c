@@ -54,7 +54,8 @@ const struct config_setting config_table[] = {
     {"pool.freeze_after", CONFIG_INT, AT(pool_freeze_ms), "ms", 1, 60000, NULL, "10", "When an idle sandbox is frozen."},
     {"pool.wait_max", CONFIG_INT, AT(pool_wait_ms), "ms", 1, 60000, NULL, "1000",
      "How long an invocation waits for memory before it is throttled with a 429."},
-    {"jobs.threads", CONFIG_INT, AT(job_threads), "threads", 1, 64, NULL, "2", "Threads that unpack archives and do other slow work."},
+    {"jobs.threads", CONFIG_INT, AT(job_threads), "threads", 0, 64, NULL, "0",
+     "Threads that unpack archives and do other slow work; 0: one fewer than the processors, 1 to 4."},
     {"http.hosts", CONFIG_LIST, AT(http_hosts), NULL, 0, 0, NULL, "",
      "Host names, separated by commas, under which clients may reach the API besides loopback names and the listen "
      "address. A name with a leading dot stands for all names below it."},

@@ -2,7 +2,6 @@
  * end. Real work goes first: blanks are refilled one at a time, a moment after the last cold visit. */
 #include "host/pool/pool.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/priority.h"
 #include "lib/base/strutil.h"
 
 #define FDS_PER_WORKER 6 /* three when idle, and connections while it works */
@@ -31,12 +31,6 @@ static unsigned workers_by_descriptors(void)
     return n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-static unsigned cpus_here(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
 static char *copy_or_null(const char *text)
 {
     return text && text[0] ? str_format("%s", text) : NULL;
@@ -47,7 +41,7 @@ static void fill_defaults(struct pool_options *o)
     o->endpoint_url = str_format("%s", o->endpoint_url ? o->endpoint_url : "http://127.0.0.1:4566");
     o->var_runtime_python = copy_or_null(o->var_runtime_python);
     o->var_runtime_node = copy_or_null(o->var_runtime_node);
-    o->cpus = o->cpus ? o->cpus : cpus_here();
+    o->cpus = o->cpus ? o->cpus : processors_usable();
     o->workers_max = o->workers_max ? o->workers_max : workers_by_descriptors();
     o->blanks_min = o->blanks_min ? o->blanks_min : 4;
     o->blanks_max = o->blanks_max ? o->blanks_max : 64;

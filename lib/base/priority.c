@@ -41,3 +41,9 @@ void priority_background(void)
 {
     ask((struct scheduling){.policy = SCHED_BATCH, .nice = BACKGROUND_NICE, .slice_ns = BACKGROUND_SLICE_NS});
 }
+
+unsigned processors_usable(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}

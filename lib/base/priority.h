@@ -11,3 +11,6 @@
 void priority_prompt(void);
 /* Everybody else who wakes up comes first, and on a full machine has three times as much. */
 void priority_background(void);
+
+/* Processors that this process may use: at least 1. */
+unsigned processors_usable(void);
