@@ -234,8 +234,8 @@ void spawn_client_stop(struct spawn_client *client)
         return;
     loop_timer_cancel(client->loop, &client->round);
     loop_remove(client->watch);
+    close(client->control); /* first: it is the monitor's end, not the spawner's, of which it would have to tell */
     spawn_link_free(client->link);
-    close(client->control);
     if (client->monitor > 0)
         wait_for_monitor(client->monitor);
     free(client);

@@ -12,10 +12,10 @@ mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 summary=()
 
-stage() { # NAME FUNCTION: runs it, prints how it went; the log's tail when it failed
+stage() { # NAME COMMAND...: runs it, prints how it went; the log's tail when it failed
     local name=$1 log="$logs/$1.log" started=$SECONDS
     printf '%-34s' "$name"
-    "$2" >"$log" 2>&1
+    "${@:2}" >"$log" 2>&1
     local status=$?
     if [ $status = 77 ] && ! grep -q '^SKIP ' "$log"; then
         echo "exit status 77 without a line that says what was skipped" >>"$log"
@@ -32,6 +32,21 @@ stage() { # NAME FUNCTION: runs it, prints how it went; the log's tail when it f
     fi
 }
 
+# Two stages at once, both of which wait more than they compute. The second's time is what it took longer than the first.
+together() { # NAME FUNCTION NAME FUNCTION
+    "$4" >"$out/$3.out" 2>&1 &
+    local second=$!
+    stage "$1" "$2"
+    stage "$3" gather $second "$out/$3.out"
+}
+
+gather() { # PID FILE
+    local status=0
+    wait "$1" || status=$?
+    cat "$2"
+    return $status
+}
+
 dependencies() { scripts/dependencies.sh check; }
 
 configure_and_build() { # DIR CMAKE_ARGS...
@@ -41,7 +56,7 @@ configure_and_build() { # DIR CMAKE_ARGS...
 }
 
 unit_tests() { # DIR: prints "SKIP name: reason" for each test that exits with 77
-    (cd "$1" && ctest --output-on-failure --timeout 300 "${@:2}" 2>&1) | tee "$out/ctest.$$"
+    (cd "$1" && ctest -j 2 --output-on-failure --timeout 300 "${@:2}" 2>&1) | tee "$out/ctest.$$"
     local status=${PIPESTATUS[0]}
     grep -E '\*\*\*Skipped' "$out/ctest.$$" | awk '{print $4}' | while read -r name; do
         (cd "$1" && "./tests/$name" 2>&1 | grep -m1 '^SKIP' | sed "s/^SKIP *:* */SKIP $name: /")
@@ -67,7 +82,7 @@ clients() { # the virtual environment with boto3 and the AWS CLI
 }
 
 suite() { # BUILD PYTEST_ARGS...
-    STOKE_BUILD=$PWD/$out/$1 .venv/bin/python -m pytest -q -rs -p no:cacheprovider "${@:2}"
+    STOKE_BUILD=$PWD/$out/$1 .venv/bin/python -m pytest -q -rs --durations=40 -p no:cacheprovider "${@:2}"
 }
 not_rics=(--ignore tests/integration/test_rics.py --ignore tests/integration/test_rics_deployed.py)
 integration() { suite gcc tests/integration "${not_rics[@]}"; }
@@ -140,8 +155,7 @@ if [ $quick = 0 ]; then
         stage clients clients
         stage integration integration
         stage rics rics
-        stage integration-asan integration_asan
-        stage integration-tsan integration_tsan
+        together integration-asan integration_asan integration-tsan integration_tsan
     fi
     stage containment containment
     stage crash crash

@@ -97,12 +97,14 @@ static void start_failed(struct start *start, const char *reason, int64_t pause_
     log_warn("provision.failed", "function=%s version=%s failures=%u next_ms=%lld reason=\"%s\"", v->name, v->version, target->failures,
              (long long)pause_ms, reason);
     start_free(start);
-    target->not_before_us = clock_mono_us() + pause_ms * 1000;
+    int64_t not_before_us = clock_mono_us() + pause_ms * 1000;
+    if (target->not_before_us < not_before_us)
+        target->not_before_us = not_before_us;
     look_again(target, target->not_before_us);
 }
 
-/* Code that fails again and again is asked less and less often. */
-static int64_t pause_of_code(struct target *target)
+/* Code that fails again and again is asked less and less often; so is for memory, which takes others' idle sandboxes each time. */
+static int64_t growing_pause(struct target *target)
 {
     unsigned failures = ++target->failures;
     if (failures < FAILURES_MAX)
@@ -112,8 +114,8 @@ static int64_t pause_of_code(struct target *target)
     return pause_ms < RETRY_MS_MAX ? pause_ms : RETRY_MS_MAX;
 }
 
-/* What the host lacks may be there in a moment, and asking costs little. */
-static int64_t pause_of_host(struct target *target)
+/* A new spawner is there in a moment, and asking costs nothing. */
+static int64_t steady_pause(struct target *target)
 {
     if (target->failures < FAILURES_MAX)
         target->failures++;
@@ -136,7 +138,7 @@ static void init_failed(struct start *start, const char *status, const char *typ
     log_stream_end(start->stream);
     start->worker = NULL;
     worker_retire(worker);
-    start_failed(start, REASON_INIT, pause_of_code(start->target));
+    start_failed(start, REASON_INIT, growing_pause(start->target));
 }
 
 static void on_ready(void *arg)
@@ -216,9 +218,8 @@ static void on_acquired(void *arg, struct worker *worker)
 static void on_no_worker(void *arg, enum pool_failure failure, const char *message)
 {
     struct start *start = arg;
-    (void)failure;
     start->waiter = NULL;
-    start_failed(start, message, pause_of_host(start->target));
+    start_failed(start, message, failure == POOL_NO_MEMORY ? growing_pause(start->target) : steady_pause(start->target));
 }
 
 static const struct pool_waiter_events waiter_events = {.acquired = on_acquired, .failed = on_no_worker};

@@ -63,7 +63,7 @@ void version_put(struct version *version); /* drops it if nothing uses it */
 /* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */
 void version_take_back(struct version *version, struct worker *worker);
 struct worker *version_warm(struct version *version);
-void version_unanswer(struct worker *worker); /* a finishing worker finishes no more */
+void version_unanswer(struct worker *worker, bool ends); /* a finishing worker finishes no more; ends: nor is it idle then */
 void version_retire(struct version *version);
 
 /* ---- provisioned.c ---- */

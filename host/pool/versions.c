@@ -110,7 +110,7 @@ void version_take_back(struct version *version, struct worker *worker)
         pool_pump(pool); /* it may have to make room for others */
 }
 
-void version_unanswer(struct worker *worker)
+void version_unanswer(struct worker *worker, bool ends)
 {
     struct version *version = worker->version;
     if (!worker->answered)
@@ -118,9 +118,9 @@ void version_unanswer(struct worker *worker)
     worker->answered = false;
     assert(version->finishing > 0);
     version->finishing--;
-    /* One soft waiter may still be served by this very worker; if not, its own short time hardens it. */
+    unsigned served = version->finishing + (ends ? 0 : 1); /* one by this very worker, when it is released */
     struct pool_waiter *waiter, *next;
-    for (waiter = TAILQ_FIRST(&version->waiters); waiter && version->soft > version->finishing + 1; waiter = next) {
+    for (waiter = TAILQ_FIRST(&version->waiters); waiter && version->soft > served; waiter = next) {
         next = TAILQ_NEXT(waiter, link);
         if (waiter->soft)
             waiter_harden(waiter);

@@ -433,7 +433,7 @@ void worker_kill(struct worker *worker)
 {
     if (worker->state == WORKER_DYING || worker->state == WORKER_DEAD)
         return;
-    version_unanswer(worker);
+    version_unanswer(worker, true);
     worker_put(worker, NULL);
     worker->events = NULL;
     version_drop_provisioned(worker);
@@ -466,7 +466,7 @@ void worker_end(struct worker *worker)
 void worker_bury(struct worker *worker)
 {
     struct pool *pool = worker->pool;
-    version_unanswer(worker);
+    version_unanswer(worker, true);
     worker_put(worker, NULL);
     version_drop_provisioned(worker);
     close_session(worker);

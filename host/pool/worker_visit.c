@@ -44,7 +44,7 @@ void worker_release(struct worker *worker)
 {
     assert(worker->events && worker->state == WORKER_IDLE);
     worker->events = NULL;
-    version_unanswer(worker);
+    version_unanswer(worker, worker->exit.known);
     if (worker->exit.known) /* it ended right after its last answer */
         worker_kill(worker);
     else
@@ -68,7 +68,7 @@ bool worker_can_restart(const struct worker *worker)
 static bool begin_reset(struct worker *worker, bool for_visit)
 {
     struct err err;
-    version_unanswer(worker);
+    version_unanswer(worker, true);
     worker_drain_log(worker);
     loop_timer_cancel(worker->pool->loop, &worker->exit_timer);
     bool can = worker->state == WORKER_INIT || worker->state == WORKER_BUSY || worker->state == WORKER_ASSIGNING;

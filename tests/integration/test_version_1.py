@@ -53,8 +53,8 @@ def frozen(stoke):
 
 
 def test_it_says_what_it_has(old):
-    host = health(old)["host"]
-    assert host["cgroup version"] == 1, host
+    until(lambda: "cgroup version" in health(old)["host"], what="what the spawner tells")
+    assert health(old)["host"]["cgroup version"] == 1
     assert pathlib.Path(f"/sys/fs/cgroup/freezer/stoke-{old.port}").is_dir()
     assert not pathlib.Path(UNIFIED, f"stoke-{old.port}").exists()
 
@@ -62,12 +62,11 @@ def test_it_says_what_it_has(old):
 def test_what_is_frozen_stands_still(old):
     before = frozen(old)
     time.sleep(1)
-    after = json.loads(old.invoke("ticks", {})[2])
-    assert 0 < after - before < 50  # a second has a hundred
+    assert json.loads(old.invoke("ticks", {})[2]) - before < 50  # a second has a hundred
 
 
 def test_a_stopped_spawner_with_frozen_sandboxes_is_replaced(make_stoke):
-    stoke = make_stoke(hidden=UNIFIED, config={"spawner.silence": 2})
+    stoke = make_stoke(hidden=UNIFIED, config={"spawner.silence": int(2 * SLOW)})
     make_honest(stoke)
     frozen(stoke)
     monitor, spawner = family(stoke)

@@ -6,6 +6,7 @@ opening comment in each file, headers that compile alone, no tracked links. Prin
 """
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -121,11 +122,14 @@ def check_header_alone(headers):
 
 def check_format(names):
     """.clang-format is written for the version that Debian 12 has; others break lines elsewhere."""
-    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    program = shutil.which("clang-format")
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else ""
     if f"version {CLANG_FORMAT}." not in version:
         print(f"tidy: the format was not looked at: needs clang-format {CLANG_FORMAT}, found: {version.strip() or 'none'}")
         return
-    run = subprocess.run(["clang-format", "--dry-run", *names], cwd=root, capture_output=True, text=True)
+    run = subprocess.run([program, "--dry-run", *names], cwd=root, capture_output=True, text=True)
+    if run.returncode:
+        finding(".clang-format", 0, run.stderr.strip().splitlines()[0])
     for line in run.stderr.splitlines():
         if place := re.match(r"(\S+):(\d+):\d+: warning: code should be clang-formatted", line):
             finding(place[1], int(place[2]), "clang-format writes this another way")

@@ -330,6 +330,25 @@ static void waits_for_finishing(int64_t soft_wait_ms)
     end(f);
 }
 
+/* Whoever hoped for it gets another one as soon as it is known that it will not come. */
+static void test_pool_does_not_wait_for_the_dead(void)
+{
+    fake_open(&(struct pool_options){.blanks_off = true, .soft_wait_ms = LONG_MS});
+    struct function_version *f = fake_version("f");
+    struct visit a, b;
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    visit_acquire(&a, f);
+    CU_ASSERT_FATAL(fake_until(&a.ready));
+    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
+    worker_answered(a.worker);
+    visit_acquire(&b, f);
+    worker_retire(a.worker);
+    CU_ASSERT(fake_until(&b.ready) && fake_count(SPAWN_ROOM_MAKE) == 2);
+    worker_release(b.worker);
+    end(f);
+}
+
 static void test_pool_waits_for_finishing(void)
 {
     waits_for_finishing(LONG_MS);
@@ -435,5 +454,5 @@ static void test_pool_free_in_flight(void)
 TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_taken_before_booted),
           TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire), TEST(test_pool_spawner_lost),
           TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset), TEST(test_pool_restart), TEST(test_pool_exits),
-          TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_measures), TEST(test_pool_zygote_is_replaced),
-          TEST(test_pool_drain), TEST(test_pool_free_in_flight))
+          TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_does_not_wait_for_the_dead),
+          TEST(test_pool_measures), TEST(test_pool_zygote_is_replaced), TEST(test_pool_drain), TEST(test_pool_free_in_flight))
