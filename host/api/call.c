@@ -116,12 +116,31 @@ void call_fail(struct api_call *call, const char *code, const char *fmt, ...)
     va_end(ap);
 }
 
+void call_fail_untyped(struct api_call *call, const char *code, const char *fmt, ...)
+{
+    cJSON *members = cJSON_CreateObject();
+    cJSON_AddNullToObject(members, "Type");
+    va_list ap;
+    va_start(ap, fmt);
+    fail(call, code, members, fmt, ap);
+    va_end(ap);
+}
+
 void call_fail_members(struct api_call *call, const char *code, cJSON *members, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     fail(call, code, members, fmt, ap);
     va_end(ap);
+}
+
+bool call_body_fits(struct api_call *call, size_t max)
+{
+    if (call->request.body.n <= max)
+        return true;
+    call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %zu bytes for the %s operation", max,
+              call->aws.op_name);
+    return false;
 }
 
 bool call_function_name(struct api_call *call, struct function_name *ret_name)

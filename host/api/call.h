@@ -52,6 +52,10 @@ void call_reply_payload(struct api_call *call, cJSON *output, const void *payloa
 /* code is static: an error shape's name. */
 void call_fail(struct api_call *call, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void call_fail_members(struct api_call *call, const char *code, cJSON *members, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* As call_fail(), for the errors to which Lambda gives no Type though their shape has one. */
+void call_fail_untyped(struct api_call *call, const char *code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* max: bytes that Lambda takes for this operation; false: the call has ended with the error. */
+bool call_body_fits(struct api_call *call, size_t max);
 /* The one mapping of error kinds to AWS's errors (errors.c). */
 void call_fail_err(struct api_call *call, const struct err *err);
 /* "what is not implemented in Stoke: missing.": status 501, code NotImplemented. missing: one of missing.h. */

@@ -1561,34 +1561,35 @@ static const char *const E18[] = {"ALL", NULL};
 static const char *const E19[] = {"LATEST_PUBLISHED", NULL};
 static const char *const E20[] = {"DryRun", "Event", "RequestResponse", NULL};
 static const char *const E21[] = {"BUFFERED", "RESPONSE_STREAM", NULL};
-static const char *const E22[] = {"Stream", "Queue", NULL};
-static const char *const E23[] = {"CLIENT_CERTIFICATE_TLS_AUTH", "OAUTHBEARER_AUTH", "BASIC_AUTH", "SERVER_ROOT_CA_CERTIFICATE", NULL};
-static const char *const E24[] = {"VALUE", "KEY", NULL};
-static const char *const E25[] = {"Failed", "InProgress", "Successful", NULL};
-static const char *const E26[] = {"ImageDeleted", "SubnetOutOfIPAddresses", "KMSKeyNotFound", "InvalidRuntime", "KMSKeyAccessDenied", "CapacityProviderScalingLimitExceeded", "FunctionError.ExtensionInitError", "FunctionError.InitTimeout", "FunctionError.TooManyExtensions", "EFSIOError", "FunctionError.InitResourceExhausted", "InvalidSubnet", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.PermissionDenied", "InsufficientRolePermissions", "ImageAccessDenied", "EFSMountConnectivityError", "VcpuLimitExceeded", "ServiceQuotaExceededException", "DisallowedByVpcEncryptionControl", "IncompatibleAcceleratorInstanceTypes", "FunctionError", "InvalidConfiguration", "InvalidStateKMSKey", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "EniLimitExceeded", "DependencyError", "EFSMountFailure", "FunctionError.RuntimeInitError", "DisabledKMSKey", "InvalidImage", "InternalError", "InvalidSecurityGroup", "EFSMountTimeout", "InvalidZipFileException", NULL};
-static const char *const E27[] = {"JSON", "Text", NULL};
-static const char *const E28[] = {"Tail", "None", NULL};
-static const char *const E29[] = {"SUCCEED", "CANCEL", "START", "RETRY", "FAIL", NULL};
-static const char *const E30[] = {"READY", "CANCELLED", "FAILED", "TIMED_OUT", "STOPPED", "STARTED", "SUCCEEDED", "PENDING", NULL};
-static const char *const E31[] = {"CALLBACK", "CHAINED_INVOKE", "EXECUTION", "STEP", "CONTEXT", "WAIT", NULL};
-static const char *const E32[] = {"Zip", "Image", NULL};
-static const char *const E33[] = {"Explicit", "None", NULL};
-static const char *const E34[] = {"IN_PROGRESS", "READY", "FAILED", NULL};
-static const char *const E35[] = {"Terminate", "Allow", NULL};
-static const char *const E36[] = {"DryRun", "RequestResponse", NULL};
-static const char *const E37[] = {"python3.14", "python3.15", "python3.12", "python3.13", "nodejs8.9", "go1.9", "java25", "python3.10", "python3.11", "java21", "nodejs4.3", "dotnetcore2.0", "ruby2.5", "dotnetcore2.1", "ruby4.0", "python3.7", "python3.8", "python3.9", "python3.4", "java17.al2023", "java17", "python3.6", "dotnet10", "ruby2.6", "ruby2.7", "java11", "nodejs8.10", "java8.al2", "java11.al2023", "nodejs20.x", "provided.al2023", "nodejs24.x", "nodejs22.x", "provided", "nodejs26.x", "nodejs8.x", "nodejs", "go1.x", "dotnetcore1.0", "ruby3.3", "java8", "ruby3.4", "dotnetcore3.1", "ruby3.2", "byol", "nodejs12.x", "nodejs10.x", "custom", "python2.7", "nodejs16.x", "nodejs14.x", "ruby3.5", "dotnet8", "java8.al2023", "dotnet6", "nodejs18.x", "nasa", "nodejs4.3-edge", "provided.al2", "nodejs6.10", "python2.7-greengrass", NULL};
-static const char *const E38[] = {"ruby3.5", "ruby2.6", "dotnetcore1.0", "python3.7", "nodejs8.10", "nasa", "ruby2.7", "python2.7-greengrass", "dotnetcore2.0", "python3.8", "java21", "dotnet6", "dotnetcore2.1", "python3.9", "java11", "nodejs6.10", "provided", "dotnetcore3.1", "dotnet8", "java25", "java17", "nodejs", "nodejs4.3", "java8.al2", "go1.x", "dotnet10", "nodejs20.x", "go1.9", "byol", "nodejs10.x", "provided.al2023", "nodejs22.x", "python3.10", "java8", "nodejs12.x", "python3.11", "nodejs24.x", "nodejs8.x", "python3.12", "nodejs14.x", "nodejs8.9", "nodejs26.x", "python3.13", "python3.14", "nodejs16.x", "python3.15", "provided.al2", "nodejs4.3-edge", "nodejs18.x", "ruby3.2", "python3.4", "ruby3.3", "ruby3.4", "ruby2.5", "python3.6", "python2.7", NULL};
-static const char *const E39[] = {"REFERENCE", "COPY", NULL};
-static const char *const E40[] = {"SOURCE", "JSON", NULL};
-static const char *const E41[] = {"PublishedVersions", "None", NULL};
-static const char *const E42[] = {"Off", "On", NULL};
-static const char *const E43[] = {"SASL_SCRAM_512_AUTH", "OAUTHBEARER_SCOPE", "OAUTHBEARER_AUDIENCE", "IAM_OAUTHBEARER_AUTH", "OAUTHBEARER_AUTH", "OAUTHBEARER_IDENTITY_POOL", "VPC_SECURITY_GROUP", "VPC_SUBNET", "SERVER_ROOT_CA_CERTIFICATE", "CLIENT_CERTIFICATE_TLS_AUTH", "OAUTHBEARER_LOGICAL_CLUSTER", "VIRTUAL_HOST", "IAM_AUTH", "SASL_SCRAM_256_AUTH", "BASIC_AUTH", NULL};
-static const char *const E44[] = {"Active", "Deactivating", "Failed", "Deactivated", "Inactive", "Pending", "ActiveNonInvocable", "Deleting", NULL};
-static const char *const E45[] = {"ImageDeleted", "SubnetOutOfIPAddresses", "Creating", "KMSKeyNotFound", "InvalidRuntime", "KMSKeyAccessDenied", "CapacityProviderScalingLimitExceeded", "FunctionError.ExtensionInitError", "FunctionError.InitTimeout", "FunctionError.TooManyExtensions", "EFSIOError", "FunctionError.InitResourceExhausted", "InvalidSubnet", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.PermissionDenied", "InsufficientRolePermissions", "ImageAccessDenied", "Idle", "EFSMountConnectivityError", "VcpuLimitExceeded", "Restoring", "ServiceQuotaExceededException", "DisallowedByVpcEncryptionControl", "IncompatibleAcceleratorInstanceTypes", "FunctionError", "DrainingDurableExecutions", "InvalidConfiguration", "InvalidStateKMSKey", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "EniLimitExceeded", "DependencyError", "EFSMountFailure", "FunctionError.RuntimeInitError", "DisabledKMSKey", "InvalidImage", "InternalError", "InvalidSecurityGroup", "EFSMountTimeout", "InvalidZipFileException", NULL};
-static const char *const E46[] = {"PER_TENANT", NULL};
-static const char *const E47[] = {"ReservedFunctionInvocationRateLimitExceeded", "ConcurrentInvocationLimitExceeded", "ReservedFunctionConcurrentInvocationLimitExceeded", "FunctionInvocationRateLimitExceeded", "CallerRateLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded", NULL};
-static const char *const E48[] = {"Active", "PassThrough", NULL};
-static const char *const E49[] = {"Auto", "Manual", "FunctionUpdate", NULL};
+static const char *const E22[] = {"RESPONSE_STREAM", "BUFFERED", NULL};
+static const char *const E23[] = {"Stream", "Queue", NULL};
+static const char *const E24[] = {"CLIENT_CERTIFICATE_TLS_AUTH", "OAUTHBEARER_AUTH", "BASIC_AUTH", "SERVER_ROOT_CA_CERTIFICATE", NULL};
+static const char *const E25[] = {"VALUE", "KEY", NULL};
+static const char *const E26[] = {"Failed", "InProgress", "Successful", NULL};
+static const char *const E27[] = {"ImageDeleted", "SubnetOutOfIPAddresses", "KMSKeyNotFound", "InvalidRuntime", "KMSKeyAccessDenied", "CapacityProviderScalingLimitExceeded", "FunctionError.ExtensionInitError", "FunctionError.InitTimeout", "FunctionError.TooManyExtensions", "EFSIOError", "FunctionError.InitResourceExhausted", "InvalidSubnet", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.PermissionDenied", "InsufficientRolePermissions", "ImageAccessDenied", "EFSMountConnectivityError", "VcpuLimitExceeded", "ServiceQuotaExceededException", "DisallowedByVpcEncryptionControl", "IncompatibleAcceleratorInstanceTypes", "FunctionError", "InvalidConfiguration", "InvalidStateKMSKey", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "EniLimitExceeded", "DependencyError", "EFSMountFailure", "FunctionError.RuntimeInitError", "DisabledKMSKey", "InvalidImage", "InternalError", "InvalidSecurityGroup", "EFSMountTimeout", "InvalidZipFileException", NULL};
+static const char *const E28[] = {"JSON", "Text", NULL};
+static const char *const E29[] = {"Tail", "None", NULL};
+static const char *const E30[] = {"SUCCEED", "CANCEL", "START", "RETRY", "FAIL", NULL};
+static const char *const E31[] = {"READY", "CANCELLED", "FAILED", "TIMED_OUT", "STOPPED", "STARTED", "SUCCEEDED", "PENDING", NULL};
+static const char *const E32[] = {"CALLBACK", "CHAINED_INVOKE", "EXECUTION", "STEP", "CONTEXT", "WAIT", NULL};
+static const char *const E33[] = {"Zip", "Image", NULL};
+static const char *const E34[] = {"Explicit", "None", NULL};
+static const char *const E35[] = {"IN_PROGRESS", "READY", "FAILED", NULL};
+static const char *const E36[] = {"Terminate", "Allow", NULL};
+static const char *const E37[] = {"DryRun", "RequestResponse", NULL};
+static const char *const E38[] = {"python3.14", "python3.15", "python3.12", "python3.13", "nodejs8.9", "go1.9", "java25", "python3.10", "python3.11", "java21", "nodejs4.3", "dotnetcore2.0", "ruby2.5", "dotnetcore2.1", "ruby4.0", "python3.7", "python3.8", "python3.9", "python3.4", "java17.al2023", "java17", "python3.6", "dotnet10", "ruby2.6", "ruby2.7", "java11", "nodejs8.10", "java8.al2", "java11.al2023", "nodejs20.x", "provided.al2023", "nodejs24.x", "nodejs22.x", "provided", "nodejs26.x", "nodejs8.x", "nodejs", "go1.x", "dotnetcore1.0", "ruby3.3", "java8", "ruby3.4", "dotnetcore3.1", "ruby3.2", "byol", "nodejs12.x", "nodejs10.x", "custom", "python2.7", "nodejs16.x", "nodejs14.x", "ruby3.5", "dotnet8", "java8.al2023", "dotnet6", "nodejs18.x", "nasa", "nodejs4.3-edge", "provided.al2", "nodejs6.10", "python2.7-greengrass", NULL};
+static const char *const E39[] = {"ruby3.5", "ruby2.6", "dotnetcore1.0", "python3.7", "nodejs8.10", "nasa", "ruby2.7", "python2.7-greengrass", "dotnetcore2.0", "python3.8", "java21", "dotnet6", "dotnetcore2.1", "python3.9", "java11", "nodejs6.10", "provided", "dotnetcore3.1", "dotnet8", "java25", "java17", "nodejs", "nodejs4.3", "java8.al2", "go1.x", "dotnet10", "nodejs20.x", "go1.9", "byol", "nodejs10.x", "provided.al2023", "nodejs22.x", "python3.10", "java8", "nodejs12.x", "python3.11", "nodejs24.x", "nodejs8.x", "python3.12", "nodejs14.x", "nodejs8.9", "nodejs26.x", "python3.13", "python3.14", "nodejs16.x", "python3.15", "provided.al2", "nodejs4.3-edge", "nodejs18.x", "ruby3.2", "python3.4", "ruby3.3", "ruby3.4", "ruby2.5", "python3.6", "python2.7", NULL};
+static const char *const E40[] = {"REFERENCE", "COPY", NULL};
+static const char *const E41[] = {"SOURCE", "JSON", NULL};
+static const char *const E42[] = {"PublishedVersions", "None", NULL};
+static const char *const E43[] = {"Off", "On", NULL};
+static const char *const E44[] = {"SASL_SCRAM_512_AUTH", "OAUTHBEARER_SCOPE", "OAUTHBEARER_AUDIENCE", "IAM_OAUTHBEARER_AUTH", "OAUTHBEARER_AUTH", "OAUTHBEARER_IDENTITY_POOL", "VPC_SECURITY_GROUP", "VPC_SUBNET", "SERVER_ROOT_CA_CERTIFICATE", "CLIENT_CERTIFICATE_TLS_AUTH", "OAUTHBEARER_LOGICAL_CLUSTER", "VIRTUAL_HOST", "IAM_AUTH", "SASL_SCRAM_256_AUTH", "BASIC_AUTH", NULL};
+static const char *const E45[] = {"Active", "Deactivating", "Failed", "Deactivated", "Inactive", "Pending", "ActiveNonInvocable", "Deleting", NULL};
+static const char *const E46[] = {"ImageDeleted", "SubnetOutOfIPAddresses", "Creating", "KMSKeyNotFound", "InvalidRuntime", "KMSKeyAccessDenied", "CapacityProviderScalingLimitExceeded", "FunctionError.ExtensionInitError", "FunctionError.InitTimeout", "FunctionError.TooManyExtensions", "EFSIOError", "FunctionError.InitResourceExhausted", "InvalidSubnet", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.PermissionDenied", "InsufficientRolePermissions", "ImageAccessDenied", "Idle", "EFSMountConnectivityError", "VcpuLimitExceeded", "Restoring", "ServiceQuotaExceededException", "DisallowedByVpcEncryptionControl", "IncompatibleAcceleratorInstanceTypes", "FunctionError", "DrainingDurableExecutions", "InvalidConfiguration", "InvalidStateKMSKey", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "EniLimitExceeded", "DependencyError", "EFSMountFailure", "FunctionError.RuntimeInitError", "DisabledKMSKey", "InvalidImage", "InternalError", "InvalidSecurityGroup", "EFSMountTimeout", "InvalidZipFileException", NULL};
+static const char *const E47[] = {"PER_TENANT", NULL};
+static const char *const E48[] = {"ReservedFunctionInvocationRateLimitExceeded", "ConcurrentInvocationLimitExceeded", "ReservedFunctionConcurrentInvocationLimitExceeded", "FunctionInvocationRateLimitExceeded", "CallerRateLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded", NULL};
+static const char *const E49[] = {"Active", "PassThrough", NULL};
+static const char *const E50[] = {"Auto", "Manual", "FunctionUpdate", NULL};
 
 static const struct aws_shape S[614] = {
     {.name = "AcceleratorConfig", .type = AWS_STRUCTURE, .members = M + 0, .member_count = 1},
@@ -1892,7 +1893,7 @@ static const struct aws_shape S[614] = {
     {.name = "InvocationType", .type = AWS_STRING, .values = E20, .shown = E20},
     {.name = "InvokeAsyncRequest", .type = AWS_STRUCTURE, .members = M + 647, .member_count = 2, .payload = M + 648},
     {.name = "InvokeAsyncResponse", .type = AWS_STRUCTURE, .members = M + 649, .member_count = 1},
-    {.name = "InvokeMode", .type = AWS_STRING, .values = E21, .shown = E21},
+    {.name = "InvokeMode", .type = AWS_STRING, .values = E21, .shown = E22},
     {.name = "InvokeResponseStreamUpdate", .type = AWS_STRUCTURE, .members = M + 650, .member_count = 1},
     {.name = "InvokeWithResponseStreamCompleteEvent", .type = AWS_STRUCTURE, .members = M + 651, .member_count = 3},
     {.name = "InvokeWithResponseStreamRequest", .type = AWS_STRUCTURE, .members = M + 654, .member_count = 7, .payload = M + 658},
@@ -1906,18 +1907,18 @@ static const struct aws_shape S[614] = {
     {.name = "KMSKeyArn", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 10000, .pattern = "(arn:(aws[a-zA-Z-]*)\?:[a-z0-9-.]+:.*)|()"},
     {.name = "KMSKeyArnNonEmpty", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 10000, .pattern = "arn:(aws[a-zA-Z-]*)\?:[a-z0-9-.]+:.*"},
     {.name = "KMSNotFoundException", .type = AWS_STRUCTURE, .members = M + 673, .member_count = 2, .status = 502, .code = "KMSNotFoundException"},
-    {.name = "KafkaEventSourceMappingConsumptionMode", .type = AWS_STRING, .values = E22, .shown = E22},
+    {.name = "KafkaEventSourceMappingConsumptionMode", .type = AWS_STRING, .values = E23, .shown = E23},
     {.name = "KafkaSchemaRegistryAccessConfig", .type = AWS_STRUCTURE, .members = M + 675, .member_count = 2},
     {.name = "KafkaSchemaRegistryAccessConfigList", .type = AWS_LIST, .members = M + 677, .member_count = 1},
-    {.name = "KafkaSchemaRegistryAuthType", .type = AWS_STRING, .values = E23, .shown = E23},
+    {.name = "KafkaSchemaRegistryAuthType", .type = AWS_STRING, .values = E24, .shown = E24},
     {.name = "KafkaSchemaRegistryConfig", .type = AWS_STRUCTURE, .members = M + 678, .member_count = 4},
-    {.name = "KafkaSchemaValidationAttribute", .type = AWS_STRING, .values = E24, .shown = E24},
+    {.name = "KafkaSchemaValidationAttribute", .type = AWS_STRING, .values = E25, .shown = E25},
     {.name = "KafkaSchemaValidationConfig", .type = AWS_STRUCTURE, .members = M + 682, .member_count = 1},
     {.name = "KafkaSchemaValidationConfigList", .type = AWS_LIST, .members = M + 683, .member_count = 1},
     {.name = "LambdaManagedInstancesCapacityProviderConfig", .type = AWS_STRUCTURE, .members = M + 684, .member_count = 3},
-    {.name = "LastUpdateStatus", .type = AWS_STRING, .values = E25, .shown = E25},
+    {.name = "LastUpdateStatus", .type = AWS_STRING, .values = E26, .shown = E26},
     {.name = "LastUpdateStatusReason", .type = AWS_STRING},
-    {.name = "LastUpdateStatusReasonCode", .type = AWS_STRING, .values = E26, .shown = E26},
+    {.name = "LastUpdateStatusReasonCode", .type = AWS_STRING, .values = E27, .shown = E27},
     {.name = "Layer", .type = AWS_STRUCTURE, .members = M + 687, .member_count = 4},
     {.name = "LayerArn", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 2048, .pattern = "arn:(aws[a-zA-Z-]*)\?:lambda:(eusc-)\?[a-z]{2}((-gov)|(-iso([a-z]\?)))\?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+"},
     {.name = "LayerList", .type = AWS_LIST, .members = M + 691, .member_count = 1},
@@ -1966,9 +1967,9 @@ static const struct aws_shape S[614] = {
     {.name = "ListVersionsByFunctionRequest", .type = AWS_STRUCTURE, .members = M + 795, .member_count = 3},
     {.name = "ListVersionsByFunctionResponse", .type = AWS_STRUCTURE, .members = M + 798, .member_count = 2},
     {.name = "LocalMountPath", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 160, .pattern = "/mnt/[a-zA-Z0-9-_.]+"},
-    {.name = "LogFormat", .type = AWS_STRING, .values = E27, .shown = E27},
+    {.name = "LogFormat", .type = AWS_STRING, .values = E28, .shown = E28},
     {.name = "LogGroup", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 512, .pattern = "[\\.\\-_/#A-Za-z0-9]+"},
-    {.name = "LogType", .type = AWS_STRING, .values = E28, .shown = E28},
+    {.name = "LogType", .type = AWS_STRING, .values = E29, .shown = E29},
     {.name = "LoggingConfig", .type = AWS_STRUCTURE, .members = M + 800, .member_count = 4},
     {.name = "Long", .type = AWS_LONG},
     {.name = "MasterRegion", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 50, .pattern = "ALL|(eusc-)\?[a-z]{2}((-gov)|(-iso([a-z]\?)))\?-[a-z]+-\\d{1}"},
@@ -2002,20 +2003,20 @@ static const struct aws_shape S[614] = {
     {.name = "OnFailure", .type = AWS_STRUCTURE, .members = M + 808, .member_count = 1},
     {.name = "OnSuccess", .type = AWS_STRUCTURE, .members = M + 809, .member_count = 1},
     {.name = "Operation", .type = AWS_STRUCTURE, .members = M + 810, .member_count = 14},
-    {.name = "OperationAction", .type = AWS_STRING, .values = E29, .shown = E29},
+    {.name = "OperationAction", .type = AWS_STRING, .values = E30, .shown = E30},
     {.name = "OperationId", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 64, .pattern = "[a-zA-Z0-9-_]+"},
     {.name = "OperationName", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 256, .pattern = "[\\x20-\\x7E]+"},
     {.name = "OperationPayload", .type = AWS_STRING, .flags = AWS_SENSITIVE, .has_min = true, .min = 0, .has_max = true, .max = 6291456},
-    {.name = "OperationStatus", .type = AWS_STRING, .values = E30, .shown = E30},
+    {.name = "OperationStatus", .type = AWS_STRING, .values = E31, .shown = E31},
     {.name = "OperationSubType", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 32, .pattern = "[a-zA-Z0-9-_]+"},
-    {.name = "OperationType", .type = AWS_STRING, .values = E31, .shown = E31},
+    {.name = "OperationType", .type = AWS_STRING, .values = E32, .shown = E32},
     {.name = "OperationUpdate", .type = AWS_STRUCTURE, .members = M + 824, .member_count = 13},
     {.name = "OperationUpdates", .type = AWS_LIST, .members = M + 837, .member_count = 1},
     {.name = "Operations", .type = AWS_LIST, .members = M + 838, .member_count = 1},
     {.name = "OrganizationId", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 34, .pattern = "o-[a-z0-9]{10,32}"},
     {.name = "Origin", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 253, .pattern = ".*"},
     {.name = "OutputPayload", .type = AWS_STRING, .flags = AWS_SENSITIVE, .has_min = true, .min = 0, .has_max = true, .max = 6291456},
-    {.name = "PackageType", .type = AWS_STRING, .values = E32, .shown = E32},
+    {.name = "PackageType", .type = AWS_STRING, .values = E33, .shown = E33},
     {.name = "ParallelizationFactor", .type = AWS_INTEGER, .has_min = true, .min = 1, .has_max = true, .max = 10},
     {.name = "Pattern", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 4096, .pattern = "[\\s\\S]*"},
     {.name = "PauseDetails", .type = AWS_STRUCTURE, .members = M + 839, .member_count = 3},
@@ -2031,11 +2032,11 @@ static const struct aws_shape S[614] = {
     {.name = "PrincipalOrgID", .type = AWS_STRING, .has_min = true, .min = 12, .has_max = true, .max = 34, .pattern = "o-[a-z0-9]{10,32}"},
     {.name = "PropagateTags", .type = AWS_STRUCTURE, .members = M + 850, .member_count = 2},
     {.name = "PropagateTagsExplicitTagsMap", .type = AWS_MAP, .members = M + 852, .member_count = 2, .has_min = true, .min = 0, .has_max = true, .max = 40},
-    {.name = "PropagateTagsMode", .type = AWS_STRING, .values = E33, .shown = E33},
+    {.name = "PropagateTagsMode", .type = AWS_STRING, .values = E34, .shown = E34},
     {.name = "ProvisionedConcurrencyConfigList", .type = AWS_LIST, .members = M + 854, .member_count = 1},
     {.name = "ProvisionedConcurrencyConfigListItem", .type = AWS_STRUCTURE, .members = M + 855, .member_count = 7},
     {.name = "ProvisionedConcurrencyConfigNotFoundException", .type = AWS_STRUCTURE, .members = M + 862, .member_count = 2, .status = 404, .code = "ProvisionedConcurrencyConfigNotFoundException", .flags = AWS_SENDER_FAULT},
-    {.name = "ProvisionedConcurrencyStatusEnum", .type = AWS_STRING, .values = E34, .shown = E34},
+    {.name = "ProvisionedConcurrencyStatusEnum", .type = AWS_STRING, .values = E35, .shown = E35},
     {.name = "ProvisionedPollerConfig", .type = AWS_STRUCTURE, .members = M + 864, .member_count = 3},
     {.name = "ProvisionedPollerGroupName", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 128, .pattern = "[a-zA-Z0-9-_]*"},
     {.name = "PublicPolicyException", .type = AWS_STRUCTURE, .members = M + 867, .member_count = 2, .status = 400, .code = "PublicPolicyException", .flags = AWS_SENDER_FAULT},
@@ -2061,7 +2062,7 @@ static const struct aws_shape S[614] = {
     {.name = "Queue", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 1000, .pattern = "[\\s\\S]*"},
     {.name = "Queues", .type = AWS_LIST, .members = M + 928, .member_count = 1, .has_min = true, .min = 1, .has_max = true, .max = 1},
     {.name = "RecursiveInvocationException", .type = AWS_STRUCTURE, .members = M + 929, .member_count = 2, .status = 400, .code = "RecursiveInvocationException", .flags = AWS_SENDER_FAULT},
-    {.name = "RecursiveLoop", .type = AWS_STRING, .values = E35, .shown = E35},
+    {.name = "RecursiveLoop", .type = AWS_STRING, .values = E36, .shown = E36},
     {.name = "RemoveLayerVersionPermissionRequest", .type = AWS_STRUCTURE, .members = M + 931, .member_count = 4},
     {.name = "RemovePermissionRequest", .type = AWS_STRUCTURE, .members = M + 935, .member_count = 4},
     {.name = "ReplayChildren", .type = AWS_BOOLEAN},
@@ -2074,7 +2075,7 @@ static const struct aws_shape S[614] = {
     {.name = "ResourceNotFoundException", .type = AWS_STRUCTURE, .members = M + 948, .member_count = 2, .status = 404, .code = "ResourceNotFoundException", .flags = AWS_SENDER_FAULT},
     {.name = "ResourceNotReadyException", .type = AWS_STRUCTURE, .members = M + 950, .member_count = 2, .status = 502, .code = "ResourceNotReadyException"},
     {.name = "ResourcePolicy", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 20480, .pattern = "[\\s\\S]+"},
-    {.name = "ResponseStreamingInvocationType", .type = AWS_STRING, .values = E36, .shown = E36},
+    {.name = "ResponseStreamingInvocationType", .type = AWS_STRING, .values = E37, .shown = E37},
     {.name = "ResumeDurableExecutionRequest", .type = AWS_STRUCTURE, .members = M + 952, .member_count = 3},
     {.name = "ResumeDurableExecutionResponse", .type = AWS_STRUCTURE},
     {.name = "ResumeReason", .type = AWS_STRING, .flags = AWS_SENSITIVE, .has_min = true, .min = 0, .has_max = true, .max = 1024},
@@ -2083,7 +2084,7 @@ static const struct aws_shape S[614] = {
     {.name = "ReverseOrder", .type = AWS_BOOLEAN},
     {.name = "RevisionId", .type = AWS_STRING, .has_min = true, .min = 36, .has_max = true, .max = 36, .pattern = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"},
     {.name = "RoleArn", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 10000, .pattern = "arn:(aws[a-zA-Z-]*)\?:iam::\\d{12}:role/\?[a-zA-Z_0-9+=,.@\\-_/]+"},
-    {.name = "Runtime", .type = AWS_STRING, .values = E37, .shown = E38},
+    {.name = "Runtime", .type = AWS_STRING, .values = E38, .shown = E39},
     {.name = "RuntimeAliasDeletedException", .type = AWS_STRUCTURE, .members = M + 957, .member_count = 2, .status = 409, .code = "RuntimeAliasDeletedException", .flags = AWS_SENDER_FAULT},
     {.name = "RuntimeVersionArn", .type = AWS_STRING, .has_min = true, .min = 26, .has_max = true, .max = 2048, .pattern = "((arn:(aws[a-zA-Z-]*):lambda:(eusc-)\?[a-z]{2}((-gov)|(-iso([a-z]\?)))\?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)\?[a-z]{2}((-gov)|(-iso([a-z]\?)))\?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))"},
     {.name = "RuntimeVersionConfig", .type = AWS_STRUCTURE, .members = M + 959, .member_count = 2},
@@ -2095,10 +2096,10 @@ static const struct aws_shape S[614] = {
     {.name = "S3FilesMountFailureException", .type = AWS_STRUCTURE, .members = M + 968, .member_count = 2, .status = 403, .code = "S3FilesMountFailureException", .flags = AWS_SENDER_FAULT},
     {.name = "S3FilesMountTimeoutException", .type = AWS_STRUCTURE, .members = M + 970, .member_count = 2, .status = 408, .code = "S3FilesMountTimeoutException", .flags = AWS_SENDER_FAULT},
     {.name = "S3Key", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 1024, .pattern = ".*"},
-    {.name = "S3ObjectStorageMode", .type = AWS_STRING, .values = E39, .shown = E39},
+    {.name = "S3ObjectStorageMode", .type = AWS_STRING, .values = E40, .shown = E40},
     {.name = "S3ObjectVersion", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 1024, .pattern = ".*"},
     {.name = "ScalingConfig", .type = AWS_STRUCTURE, .members = M + 972, .member_count = 1},
-    {.name = "SchemaRegistryEventRecordFormat", .type = AWS_STRING, .values = E40, .shown = E40},
+    {.name = "SchemaRegistryEventRecordFormat", .type = AWS_STRING, .values = E41, .shown = E41},
     {.name = "SchemaRegistryUri", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 10000, .pattern = "[a-zA-Z0-9-\\/*:_+=.@-]*"},
     {.name = "SecurityGroupId", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 1024, .pattern = "sg-[0-9a-zA-Z]*"},
     {.name = "SecurityGroupIds", .type = AWS_LIST, .members = M + 973, .member_count = 1, .has_min = true, .min = 0, .has_max = true, .max = 5},
@@ -2117,22 +2118,22 @@ static const struct aws_shape S[614] = {
     {.name = "ServiceQuotaExceededException", .type = AWS_STRUCTURE, .members = M + 987, .member_count = 2, .status = 402, .code = "ServiceQuotaExceededException", .flags = AWS_SENDER_FAULT},
     {.name = "SigningProfileVersionArns", .type = AWS_LIST, .members = M + 989, .member_count = 1, .has_min = true, .min = 1, .has_max = true, .max = 20},
     {.name = "SnapStart", .type = AWS_STRUCTURE, .members = M + 990, .member_count = 1},
-    {.name = "SnapStartApplyOn", .type = AWS_STRING, .values = E41, .shown = E41},
+    {.name = "SnapStartApplyOn", .type = AWS_STRING, .values = E42, .shown = E42},
     {.name = "SnapStartException", .type = AWS_STRUCTURE, .members = M + 991, .member_count = 2, .status = 400, .code = "SnapStartException", .flags = AWS_SENDER_FAULT},
     {.name = "SnapStartNotReadyException", .type = AWS_STRUCTURE, .members = M + 993, .member_count = 2, .status = 409, .code = "SnapStartNotReadyException", .flags = AWS_SENDER_FAULT},
-    {.name = "SnapStartOptimizationStatus", .type = AWS_STRING, .values = E42, .shown = E42},
+    {.name = "SnapStartOptimizationStatus", .type = AWS_STRING, .values = E43, .shown = E43},
     {.name = "SnapStartRegenerationFailureException", .type = AWS_STRUCTURE, .members = M + 995, .member_count = 2, .status = 409, .code = "SnapStartRegenerationFailureException", .flags = AWS_SENDER_FAULT},
     {.name = "SnapStartResponse", .type = AWS_STRUCTURE, .members = M + 997, .member_count = 2},
     {.name = "SnapStartTimeoutException", .type = AWS_STRUCTURE, .members = M + 999, .member_count = 2, .status = 408, .code = "SnapStartTimeoutException", .flags = AWS_SENDER_FAULT},
     {.name = "SourceAccessConfiguration", .type = AWS_STRUCTURE, .members = M + 1001, .member_count = 2},
     {.name = "SourceAccessConfigurations", .type = AWS_LIST, .members = M + 1003, .member_count = 1, .has_min = true, .min = 0, .has_max = true, .max = 23},
-    {.name = "SourceAccessType", .type = AWS_STRING, .values = E43, .shown = E43},
+    {.name = "SourceAccessType", .type = AWS_STRING, .values = E44, .shown = E44},
     {.name = "SourceOwner", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 12, .pattern = "\\d{12}"},
     {.name = "StackTraceEntries", .type = AWS_LIST, .members = M + 1004, .member_count = 1},
     {.name = "StackTraceEntry", .type = AWS_STRING, .flags = AWS_SENSITIVE},
-    {.name = "State", .type = AWS_STRING, .values = E44, .shown = E44},
+    {.name = "State", .type = AWS_STRING, .values = E45, .shown = E45},
     {.name = "StateReason", .type = AWS_STRING},
-    {.name = "StateReasonCode", .type = AWS_STRING, .values = E45, .shown = E45},
+    {.name = "StateReasonCode", .type = AWS_STRING, .values = E46, .shown = E46},
     {.name = "StatementId", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 100, .pattern = "([a-zA-Z0-9-_]+)"},
     {.name = "StepDetails", .type = AWS_STRUCTURE, .members = M + 1005, .member_count = 4},
     {.name = "StepFailedDetails", .type = AWS_STRUCTURE, .members = M + 1009, .member_count = 2},
@@ -2160,8 +2161,8 @@ static const struct aws_shape S[614] = {
     {.name = "TargetTrackingScalingPolicy", .type = AWS_STRUCTURE, .members = M + 1028, .member_count = 2},
     {.name = "TenancyConfig", .type = AWS_STRUCTURE, .members = M + 1030, .member_count = 1},
     {.name = "TenantId", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 256, .pattern = "[a-zA-Z0-9\\._:\\/=+\\-@ ]+"},
-    {.name = "TenantIsolationMode", .type = AWS_STRING, .values = E46, .shown = E46},
-    {.name = "ThrottleReason", .type = AWS_STRING, .values = E47, .shown = E47},
+    {.name = "TenantIsolationMode", .type = AWS_STRING, .values = E47, .shown = E47},
+    {.name = "ThrottleReason", .type = AWS_STRING, .values = E48, .shown = E48},
     {.name = "Timeout", .type = AWS_INTEGER, .has_min = true, .min = 1, .has_max = true, .max = 900},
     {.name = "Timestamp", .type = AWS_STRING, .has_min = true, .min = 0, .has_max = true, .max = 100, .pattern = ".*"},
     {.name = "TooManyRequestsException", .type = AWS_STRUCTURE, .members = M + 1031, .member_count = 4, .status = 429, .code = "TooManyRequestsException", .flags = AWS_SENDER_FAULT},
@@ -2170,7 +2171,7 @@ static const struct aws_shape S[614] = {
     {.name = "TraceHeader", .type = AWS_STRUCTURE, .members = M + 1036, .member_count = 1},
     {.name = "TracingConfig", .type = AWS_STRUCTURE, .members = M + 1037, .member_count = 1},
     {.name = "TracingConfigResponse", .type = AWS_STRUCTURE, .members = M + 1038, .member_count = 1},
-    {.name = "TracingMode", .type = AWS_STRING, .values = E48, .shown = E48},
+    {.name = "TracingMode", .type = AWS_STRING, .values = E49, .shown = E49},
     {.name = "Truncated", .type = AWS_BOOLEAN},
     {.name = "TumblingWindowInSeconds", .type = AWS_INTEGER, .has_min = true, .min = 0, .has_max = true, .max = 900},
     {.name = "URI", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 200, .pattern = "[ a-zA-Z0-9-\\/*:_+=.@-]*"},
@@ -2190,7 +2191,7 @@ static const struct aws_shape S[614] = {
     {.name = "UpdateFunctionEventInvokeConfigRequest", .type = AWS_STRUCTURE, .members = M + 1117, .member_count = 5},
     {.name = "UpdateFunctionUrlConfigRequest", .type = AWS_STRUCTURE, .members = M + 1122, .member_count = 5},
     {.name = "UpdateFunctionUrlConfigResponse", .type = AWS_STRUCTURE, .members = M + 1127, .member_count = 7},
-    {.name = "UpdateRuntimeOn", .type = AWS_STRING, .values = E49, .shown = E49},
+    {.name = "UpdateRuntimeOn", .type = AWS_STRING, .values = E50, .shown = E50},
     {.name = "Version", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 1024, .pattern = "(\\$LATEST|[0-9]+)"},
     {.name = "VersionWithLatestPublished", .type = AWS_STRING, .has_min = true, .min = 1, .has_max = true, .max = 1024, .pattern = "(\\$LATEST(\\.PUBLISHED)\?|[0-9]+)"},
     {.name = "VpcConfig", .type = AWS_STRUCTURE, .members = M + 1134, .member_count = 3},

@@ -66,6 +66,7 @@ def test_lifecycle(client, stoke, name):
     assert client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)["ReservedConcurrentExecutions"] == 7
     assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 7
     assert client.get_function(FunctionName=name)["Concurrency"] == {"ReservedConcurrentExecutions": 7}
+    assert "Concurrency" not in client.get_function(FunctionName=name, Qualifier="$LATEST")  # it is the whole function's
     assert client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == before - 7
     client.delete_function_concurrency(FunctionName=name)
     client.delete_function_concurrency(FunctionName=name)
@@ -89,10 +90,11 @@ def test_zero_stops(client, stoke, name):
 def test_refusals(small, name):
     client = small.client()
     client.create_function(**small.function(name), Publish=True)
-    message = error_of(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=11)["Error"]
-    assert message == {"Code": "InvalidParameterValueException",
-                       "Message": "Specified ReservedConcurrentExecutions for function decreases account's "
-                                  "UnreservedConcurrentExecution below its minimum value of [100]."}
+    refused = error_of(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=11)
+    assert "Type" not in refused
+    assert refused["Error"] == {"Code": "InvalidParameterValueException",
+                                "Message": "Specified ReservedConcurrentExecutions for function decreases account's "
+                                           "UnreservedConcurrentExecution below its minimum value of [100]."}
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=10)
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=10)  # its own counts once
     other = name + "-2"

@@ -169,7 +169,7 @@ def test_archive_over_fifty_megabytes(stoke, name):
     data = zipped(("big", os.urandom(51 << 20), FILE | 0o644, zipfile.ZIP_STORED))
     status, headers, body = stoke.request("POST", FUNCTIONS, creation(name, base64.b64encode(data).decode()))
     assert status == 413 and headers["x-amzn-errortype"] == "RequestEntityTooLargeException", (status, body)
-    assert b"69905067 bytes for the CreateFunction operation" in body
+    assert b"70167211 bytes for the CreateFunction operation" in body
     status, headers, body = stoke.request("PUT", f"{FUNCTIONS}/honest/code", {"ZipFile": base64.b64encode(data).decode()})
     assert status == 413 and b"UpdateFunctionCode operation" in body
 

@@ -73,7 +73,7 @@ VALUES = {
     "FileSystemConfigs": {"FileSystemConfigs": EFS}, "CapacityProviderConfig": {"CapacityProviderConfig": PROVIDER},
     "PublishTo": {"PublishTo": "LATEST_PUBLISHED"}, "DurableConfig": {"DurableConfig": {"ExecutionTimeout": 60}},
     "TenancyConfig": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
-    "S3Bucket": {"S3Bucket": "bucket"}, "S3Key": {"S3Key": "key"}, "ImageUri": {"ImageUri": "i"},
+    "S3Bucket": {"S3Bucket": "bucket"}, "S3Key": {"S3Key": "key"},
     "SourceKMSKeyArn": {"ZipFile": ZIP, "SourceKMSKeyArn": KEY},
     "Content.S3Bucket": {"Content": {"S3Bucket": "bucket", "S3Key": "key"}}, "Content.S3Key": {"Content": {"S3Key": "key"}},
 }

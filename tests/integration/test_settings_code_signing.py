@@ -47,7 +47,7 @@ def test_functions(stoke, client, name, signing):
     assert client.list_functions_by_code_signing_config(CodeSigningConfigArn=arn)["FunctionArns"] == [created["FunctionArn"]]
     assert error_of(client.delete_code_signing_config, CodeSigningConfigArn=arn)[0] == "ResourceConflictException"
     client.delete_function_code_signing_config(FunctionName=name)
-    assert "CodeSigningConfigArn" not in client.get_function_code_signing_config(FunctionName=name)
+    assert set(client.get_function_code_signing_config(FunctionName=name)) == {"ResponseMetadata"}
     put = client.put_function_code_signing_config(FunctionName=name, CodeSigningConfigArn=arn)
     assert (put["FunctionName"], put["CodeSigningConfigArn"]) == (name, arn)
     missing = ("CodeSigningConfigNotFoundException",

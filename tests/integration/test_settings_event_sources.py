@@ -130,6 +130,8 @@ def test_errors(client, function):
     unsupported = "Unsupported %s parameter for given event source mapping type."
     assert refused(EventSourceArn=QUEUE, ParallelizationFactor=2) == unsupported % "ParallelizationFactor"
     assert refused(EventSourceArn=QUEUE, DestinationConfig={"OnFailure": {"Destination": QUEUE}}) == unsupported % "DestinationConfig"
+    assert refused(EventSourceArn=STREAM, StartingPosition="LATEST", DestinationConfig={"OnFailure": {}}) == (
+        "The Destination field is required for an OnFailure configuration.")
     assert refused(EventSourceArn=STREAM, StartingPosition="LATEST", Queues=["q"]) == unsupported % "Queues"
     assert refused(EventSourceArn=STREAM) == (
         "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.")

@@ -26,11 +26,13 @@ struct source_kind {
     bool has_window; /* whose default is shown */
 };
 
+/* clang-format off: a line for each */
 static const struct source_kind kinds[] = {
     {"sqs", SQS, 10, 10000, false, true},    {"kinesis", KINESIS, 100, 10000, true, true}, {"dynamodb", DYNAMODB, 100, 10000, true, true},
     {"kafka", MSK, 100, 10000, true, false}, {"mq", MQ, 100, 10000, false, false},         {"rds", DOCDB, 100, 10000, true, false},
     {NULL, KAFKA, 100, 10000, true, false},
 };
+/* clang-format on */
 
 /* Who may be given what; members that are not here are for all. */
 static const struct {
@@ -90,6 +92,9 @@ static int check_members(const struct source_kind *kind, const cJSON *input, cha
             return say(message, "Unsupported %s parameter for given event source mapping type.", members[i].member);
     if (json_str(json_get(json_get(input, "DestinationConfig"), "OnSuccess"), "Destination") != NULL)
         return say(message, "Unsupported %s parameter for given event source mapping type.", "DestinationConfig");
+    const cJSON *on_failure = json_get(json_get(input, "DestinationConfig"), "OnFailure");
+    if (on_failure != NULL && json_str(on_failure, "Destination") == NULL)
+        return say(message, "The Destination field is required for an %s configuration.", "OnFailure");
     return 0;
 }
 

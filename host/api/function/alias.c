@@ -79,7 +79,7 @@ static bool check_routing(struct api_call *call, struct function_record *record,
         return false;
     }
     if (str_eq(version, LATEST)) {
-        call_fail(call, "InvalidParameterValueException", "$LATEST is not supported for an alias pointing to more than 1 version");
+        call_fail_untyped(call, "InvalidParameterValueException", "$LATEST is not supported for an alias pointing to more than 1 version");
         return false;
     }
     return has_version(call, record, name, first->string);

@@ -16,12 +16,14 @@
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
 #include "lib/base/jobs.h"
+#include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
 #define ZIP_BYTES_MAX 52428800ull        /* uploaded */
-#define REQUEST_BYTES_MAX 69905067       /* Lambda's own limit of the request that carries ZipFile */
+#define REQUEST_BYTES_MAX 70167211       /* Lambda's own limit of the request that carries ZipFile */
 #define UPLOADS_BYTES_MAX (512ull << 20) /* of archives in memory at once */
 #define LOCATION_S 600
+#define NO_ZIP "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 /* ---- in ---- */
 
@@ -60,7 +62,7 @@ static void upload_work(void *arg)
         return;
     }
     if (len < 4 || memcmp(upload->data, "PK\3\4", 4) != 0) {
-        err_set(&upload->err, ERR_INVALID, "Could not unzip uploaded file. Please check your file, then try to upload again.");
+        err_set(&upload->err, ERR_INVALID, NO_ZIP);
         upload->err.code = 1;
         return;
     }
@@ -120,20 +122,23 @@ void code_release_held(struct api *api)
 void code_fail(struct api_call *call, const struct err *err)
 {
     bool in_aws_words = err->code == 1;
+    if (!in_aws_words) /* Lambda does not say what is wrong */
+        log_info("code.refused", "request_id=%s error=\"%s\"", call->aws.request_id, err->msg);
     switch (err->kind) {
     case ERR_CORRUPT:
         call_fail(call, "SerializationException", "%s", err->msg);
         break;
     case ERR_INVALID:
-        call_fail(call, "InvalidParameterValueException",
-                  in_aws_words ? "%s" : "Could not unzip uploaded file. Please check your file, then try to upload again. (%s)", err->msg);
+        if (str_starts(err->msg, "entry ")) /* a whole archive with an entry that we do not take: its author has to know which */
+            call_fail(call, "InvalidParameterValueException", NO_ZIP " (%s)", err->msg);
+        else
+            call_fail(call, "InvalidParameterValueException", "%s", in_aws_words ? err->msg : NO_ZIP);
         break;
     case ERR_TOO_LARGE:
         if (in_aws_words)
-            call_fail(call, "InvalidParameterValueException", "%s", err->msg);
+            call_fail(call, "RequestEntityTooLargeException", "%s", err->msg);
         else
-            call_fail(call, "InvalidParameterValueException", "Unzipped size must be smaller than %llu bytes (%s)", CODE_UNPACKED_BYTES_MAX,
-                      err->msg);
+            call_fail(call, "InvalidParameterValueException", "Unzipped size must be smaller than %llu bytes", CODE_UNPACKED_BYTES_MAX);
         break;
     default:
         call_fail_err(call, err);
@@ -148,11 +153,7 @@ struct http_slice code_blob(const struct api_call *call)
 
 bool code_request_fits(struct api_call *call)
 {
-    if (call->request.body.n <= REQUEST_BYTES_MAX)
-        return true;
-    call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %d bytes for the %s operation", REQUEST_BYTES_MAX,
-              call->aws.op_name);
-    return false;
+    return call_body_fits(call, REQUEST_BYTES_MAX);
 }
 
 /* ---- out ---- */

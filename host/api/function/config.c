@@ -42,7 +42,6 @@ static const struct {
     {"", "PublishTo", "PublishTo", MISSING_CAPACITY},
     {"", "S3Bucket", "Code from S3 (S3Bucket)", MISSING_S3},
     {"", "S3Key", "Code from S3 (S3Key)", MISSING_S3},
-    {"", "ImageUri", "Code from a container image (ImageUri)", MISSING_IMAGES},
     {"", "SourceKMSKeyArn", "SourceKMSKeyArn", MISSING_KMS},
     {"Code", "S3Bucket", "Code from S3 (Code.S3Bucket)", MISSING_S3},
     {"Code", "S3Key", "Code from S3 (Code.S3Key)", MISSING_S3},
@@ -211,7 +210,7 @@ static bool put_logging(struct api_call *call, cJSON *config, const cJSON *input
             cJSON_Delete(logging);
             call_fail(call, "InvalidParameterValueException",
                       "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or change the "
-                      "LogFormat to \"JSON\" and try again.");
+                      "LogFormat to \"Json\" and try again.");
             return false;
         }
     }

@@ -128,7 +128,7 @@ void get_function(struct api_call *call)
     cJSON_AddStringToObject(code, "RepositoryType", "S3");
     cJSON_AddStringToObject(code, "Location", location);
     cJSON_AddItemToObject(out, "Configuration", function_output(&facts, name.qualifier, OUTPUT_WHOLE));
-    if (facts.reserved != CONCURRENCY_UNRESERVED)
+    if (facts.reserved != CONCURRENCY_UNRESERVED && *name.qualifier == '\0')
         cJSON_AddNumberToObject(cJSON_AddObjectToObject(out, "Concurrency"), "ReservedConcurrentExecutions", (double)facts.reserved);
     if (facts.tags != NULL && json_parse(facts.tags, strlen(facts.tags), &tags, &err) == 0)
         cJSON_AddItemToObject(out, "Tags", tags);

@@ -11,6 +11,9 @@
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
+/* https://github.com/github-aws-runners/terraform-aws-github-runner/issues/3320 */
+#define CONFIGURATION_BYTES_MAX 5120
+
 /* An update on its way. */
 struct update {
     struct api_call *call;
@@ -70,7 +73,7 @@ void update_function_configuration(struct api_call *call)
     struct function_record *record;
     struct function_facts facts;
     struct err err;
-    if (!find_latest(call, update_function_configuration, &name, &record, &facts))
+    if (!call_body_fits(call, CONFIGURATION_BYTES_MAX) || !find_latest(call, update_function_configuration, &name, &record, &facts))
         return;
     cJSON *config = function_config_changed(call, facts.config, &name);
     if (config == NULL)
@@ -148,8 +151,13 @@ void update_function_code(struct api_call *call)
     struct function_facts facts;
     struct err err;
     cJSON *config = NULL;
-    if (!code_request_fits(call) || !find_latest(call, update_function_code, &name, &record, &facts) ||
-        !function_config_refuse(call, call->aws.input))
+    if (!code_request_fits(call) || !find_latest(call, update_function_code, &name, &record, &facts))
+        return;
+    if (json_get(call->aws.input, "ImageUri") != NULL) {
+        call_fail(call, "InvalidParameterValueException", "Please don't provide ImageUri when updating a function with packageType Zip.");
+        return;
+    }
+    if (!function_config_refuse(call, call->aws.input))
         return;
     struct http_slice zip = code_blob(call);
     if (zip.p == NULL) {

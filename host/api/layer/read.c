@@ -62,7 +62,7 @@ void get_layer_version(struct api_call *call)
     struct layer_name name;
     struct err err;
     if (layer_number_of_call(call) == 0)
-        call_fail(call, "InvalidParameterValueException", "Layer Version Cannot be less than 1.");
+        call_fail(call, "InvalidParameterValueException", "Layer Version Cannot be less than 1");
     else if (layer_name_parse(json_str(call->aws.input, "LayerName"), call->aws.account, call->aws.region, &name, &err) < 0)
         call_fail_err(call, &err);
     else

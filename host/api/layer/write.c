@@ -103,7 +103,7 @@ void delete_layer_version(struct api_call *call)
     struct layer_name name;
     struct layer_facts facts;
     if (number == 0) {
-        call_fail(call, "InvalidParameterValueException", "Layer Version Cannot be less than 1.");
+        call_fail(call, "InvalidParameterValueException", "Layer Version Cannot be less than 1");
         return;
     }
     if (!layer_of_call(call, &name))

@@ -54,8 +54,8 @@ cJSON *code_signing_get(const struct api_call *call, const char *arn, const char
 
 void code_signing_missing(struct api_call *call, const char *arn)
 {
-    call_fail(call, "CodeSigningConfigNotFoundException",
-              "The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.", arn);
+    call_fail_untyped(call, "CodeSigningConfigNotFoundException",
+                      "The code signing configuration cannot be found. Check that the provided configuration is not deleted: %s.", arn);
 }
 
 static void not_found(struct api_call *call, const char *arn)
@@ -274,7 +274,7 @@ void get_function_code_signing_config(struct api_call *call)
     if (!call_function(call, &name, &record))
         return;
     CLEANUP(json_freep) cJSON *own = setting_get(record, SETTING_CODE_SIGNING, "");
-    call_reply(call, function_output(name.name, json_str(own, MEMBER)));
+    call_reply(call, own != NULL ? function_output(name.name, json_str(own, MEMBER)) : cJSON_CreateObject());
 }
 
 void delete_function_code_signing_config(struct api_call *call)

@@ -26,10 +26,11 @@ static bool leaves_enough(struct api_call *call, const struct function_record *r
     others -= registry_claimed(record);
     if (wanted == 0 || others + wanted + least <= limit)
         return true;
-    call_fail(call, "InvalidParameterValueException",
-              "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum "
-              "value of [%" PRIu64 "].",
-              least);
+    call_fail_untyped(
+        call, "InvalidParameterValueException",
+        "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum "
+        "value of [%" PRIu64 "].",
+        least);
     return false;
 }
 
@@ -39,9 +40,10 @@ static bool holds_provisioned(struct api_call *call, const struct function_recor
     uint64_t provisioned = registry_provisioned_sum(record);
     if (wanted >= provisioned)
         return true;
-    call_fail(call, "InvalidParameterValueException",
-              " ReservedConcurrentExecutions  %" PRIu64 " should not be lower than function's total provisioned concurrency [%" PRIu64 "].",
-              wanted, provisioned);
+    call_fail_untyped(call, "InvalidParameterValueException",
+                      " ReservedConcurrentExecutions  %" PRIu64
+                      " should not be lower than function's total provisioned concurrency [%" PRIu64 "].",
+                      wanted, provisioned);
     return false;
 }
 

@@ -147,21 +147,22 @@ static bool check_limits(struct api_call *call, const struct function_record *re
     if (reserved != CONCURRENCY_UNRESERVED) {
         if (sum <= (uint64_t)reserved)
             return true;
-        call_fail(call, "InvalidParameterValueException",
-                  "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function");
+        call_fail_untyped(call, "InvalidParameterValueException",
+                          "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function");
         return false;
     }
     uint64_t others = registry_account_promised(options->registry, call->aws.account, call->aws.region) - registry_claimed(record);
     uint64_t unreserved = limit > others ? limit - others : 0;
     if (sum > unreserved)
-        call_fail(call, "InvalidParameterValueException",
-                  "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%" PRIu64 "].",
-                  unreserved);
+        call_fail_untyped(call, "InvalidParameterValueException",
+                          "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%" PRIu64 "].",
+                          unreserved);
     else if (sum + least > unreserved)
-        call_fail(call, "InvalidParameterValueException",
-                  "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value "
-                  "of [%" PRIu64 "].",
-                  least);
+        call_fail_untyped(
+            call, "InvalidParameterValueException",
+            "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value "
+            "of [%" PRIu64 "].",
+            least);
     else
         return true;
     return false;

@@ -306,7 +306,7 @@ static void write_error(const struct aws_call *call, const struct aws_error *err
     aws_writer_begin(&w, call, aws_error_status(call, error), reply);
     aws_writer_header(&w, "content-type", "application/json");
     aws_writer_header(&w, "x-amzn-errortype", error->code);
-    if (shape && aws_member_named(shape, "Type") && !json_get(error->members, "Type"))
+    if (shape && aws_member_named(shape, "Type") && !cJSON_HasObjectItem(error->members, "Type"))
         cJSON_AddItemToObject(body, "Type", cJSON_CreateString(shape->flags & AWS_SENDER_FAULT ? "User" : "Service"));
     if (error->message)
         cJSON_AddItemToObject(body, message_name(shape, error->code), cJSON_CreateString(error->message));

@@ -185,8 +185,9 @@ static void constraint_text(struct buf *b, const struct aws_shape *shape, enum c
     }
 }
 
-/* Everything a value of the shape must be, as a list in brackets; for members of lists and maps. */
-static void bracket(struct buf *b, const struct aws_shape *shape, bool key)
+/* Everything a value of the shape must be, as a list in brackets; for members of lists and maps. Of names of environment variables,
+ * which are sensitive, Lambda does not say that they may not be null; of versions' numbers it does. */
+static void bracket(struct buf *b, const struct aws_shape *shape, bool secret_key)
 {
     const char *between = "[";
     for (enum constraint which = 0; which < CONSTRAINTS; which++)
@@ -201,7 +202,7 @@ static void bracket(struct buf *b, const struct aws_shape *shape, bool key)
         bracket(b, shape->members->shape, false);
         between = ", ";
     }
-    if (!key) { /* a key of JSON cannot be null */
+    if (!secret_key) {
         put(b, between);
         put(b, "Member must not be null");
     }
@@ -259,7 +260,7 @@ static void violate_members(struct check *c, const struct aws_shape *shape, cons
 {
     CLEANUP(buf_free) struct buf b = BUF_INIT(AWS_MESSAGE_BYTES_MAX);
     put(&b, what);
-    bracket(&b, member, str_starts(what, "Map keys"));
+    bracket(&b, member, str_starts(what, "Map keys") && (member->flags & AWS_SENSITIVE) != 0);
     violate(c, shape, value, b.data);
 }
 

@@ -80,6 +80,14 @@ static void test_validate_quoted(void) /* in bug reports of other projects */
     INVALID(CREATE(",\"Environment\":{\"Variables\":{\"a-b\":\"secret\"}}"),
             ONE "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy "
                 "constraint: [" PATTERN "[a-zA-Z]([a-zA-Z0-9_])+]");
+    INVALID(
+        "POST " FUNCTIONS
+        "/f/aliases\n\n{\"Name\":\"a\",\"FunctionVersion\":\"1\",\"RoutingConfig\":{\"AdditionalVersionWeights\":{\"x\":0.5}}}",
+        ONE FAILED(
+            "'{x=0.5}'",
+            "routingConfig.additionalVersionWeights") "Map keys must satisfy constraint: [Member must have length less "
+                                                      "than or equal to 1024, Member must have length greater than or equal to 1, " PATTERN
+                                                      "[0-9]+, Member must not be null]");
     INVALID(CREATE(",\"Architectures\":[\"x86_64\",\"arm64\"]"),
             ONE FAILED("'[x86_64, arm64]'", "architectures") "Member must have length less than or equal to 1");
     INVALID(CREATE(",\"Architectures\":[\"invalid\"]"),
