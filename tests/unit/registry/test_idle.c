@@ -1,5 +1,4 @@
 /* Versions that nobody invokes: when they become Inactive, how they come back, and what of it a restart finds. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "host/registry/functions.h"
@@ -8,12 +7,10 @@
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/registry/fake_runtimes.h"
+#include "tests/unit/registry/fixture.h"
 
 #define WAIT_US 20000000
 
-static char dir[64], *db_path;
-static struct loop *loop;
-static struct registry *registry;
 static struct err err;
 static int retired_count, active_count;
 static const char sha[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -32,38 +29,26 @@ static void on_active(void *arg, struct function_version *version)
     active_count++;
 }
 
-static void open_registry(int64_t after_s)
+static void listen_to(void)
 {
-    const struct registry_options options = {.db_path = db_path, .loop = loop, .inactive_after_s = after_s};
-    CU_ASSERT_EQUAL_FATAL(registry_open(&options, &registry, &err), 0);
-    registry_on_retired(registry, on_retired, NULL);
-    registry_on_active(registry, on_active, NULL);
+    registry_on_retired(fixture.registry, on_retired, NULL);
+    registry_on_active(fixture.registry, on_active, NULL);
     retired_count = active_count = 0;
+}
+
+static void restart(int64_t after_s)
+{
+    fixture_close();
+    fixture.inactive_after_s = after_s;
+    fixture_open();
+    listen_to();
 }
 
 static void begin(void)
 {
-    strcpy(dir, "/tmp/stoke-idle-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    db_path = str_format("%s/stoke.db", dir);
-    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
-    open_registry(1);
-}
-
-static void close_registry(void)
-{
-    registry_close(registry);
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
-}
-
-static void end(void)
-{
-    close_registry();
-    loop_free(loop);
-    free(db_path);
-    CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
-    CU_ASSERT_EQUAL(system(command), 0);
+    fixture.inactive_after_s = 1;
+    fixture_begin();
+    listen_to();
 }
 
 static struct function_record *find(const char *text)
@@ -71,7 +56,7 @@ static struct function_record *find(const char *text)
     struct function_name name;
     struct function_record *record;
     CU_ASSERT_EQUAL_FATAL(function_name_parse(text, NULL, "111111111111", "us-east-1", &name, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(registry_find(registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_find(fixture.registry, &name, &record, &err), 0);
     return record;
 }
 
@@ -93,7 +78,7 @@ static bool await(const char *text, const char *state)
 {
     int64_t until_us = clock_mono_us() + WAIT_US;
     while (!str_eq(facts_of(text).state, state) && clock_mono_us() < until_us)
-        loop_run_once(loop, 100);
+        loop_run_once(fixture.loop, 100);
     return str_eq(facts_of(text).state, state);
 }
 
@@ -105,11 +90,11 @@ static void create(const char *text)
     CLEANUP(json_freep) cJSON *config = cJSON_CreateObject();
     cJSON_AddStringToObject(config, "Runtime", "python3.11");
     CU_ASSERT_EQUAL_FATAL(function_name_parse(text, NULL, "111111111111", "us-east-1", &name, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_create_begin(fixture.registry, &name, &record, &err), 0);
     const struct function_draft draft = {.config = config, .code_sha256 = sha, .code_size = 10};
     registry_create_commit(record, &draft, NULL, on_created, &created);
     for (int64_t until_us = clock_mono_us() + WAIT_US; !created && clock_mono_us() < until_us;)
-        loop_run_once(loop, 100);
+        loop_run_once(fixture.loop, 100);
     CU_ASSERT_FATAL(created);
     CU_ASSERT(await(text, "Active"));
 }
@@ -117,7 +102,7 @@ static void create(const char *text)
 static int visit(const char *text, struct function_version **ret_version)
 {
     *ret_version = NULL;
-    return registry_resolve_visit(registry, "111111111111", "us-east-1", text, NULL, ret_version, &err);
+    return registry_resolve_visit(fixture.registry, "111111111111", "us-east-1", text, NULL, ret_version, &err);
 }
 
 static void test_idle_rests_and_comes_back(void)
@@ -144,7 +129,7 @@ static void test_idle_rests_and_comes_back(void)
     CU_ASSERT_EQUAL_FATAL(visit("f", &version), 0);
     CU_ASSERT_NOT_EQUAL(version->key, key); /* the pool has forgotten the old one */
     function_version_unref(version);
-    end();
+    fixture_end();
 }
 
 static void test_idle_not_while_it_runs(void)
@@ -161,7 +146,7 @@ static void test_idle_not_while_it_runs(void)
     busy->visited_us = clock_mono_us();
     CU_ASSERT(await("busy", "Inactive"));
     function_version_unref(busy);
-    end();
+    fixture_end();
 }
 
 static void test_idle_and_a_restart(void)
@@ -171,16 +156,14 @@ static void test_idle_and_a_restart(void)
     create("old");
     CU_ASSERT(await("old", "Inactive"));
     create("new");
-    close_registry();
-    open_registry(1000);
+    restart(1000);
     CU_ASSERT_STRING_EQUAL(facts_of("old").state, "Inactive");
     CU_ASSERT_STRING_EQUAL(facts_of("new").state, "Active");
     CU_ASSERT_EQUAL(visit("old", &version), -ERR_UNAVAILABLE);
     CU_ASSERT(await("old", "Active"));
-    close_registry();
-    open_registry(1000);
+    restart(1000);
     CU_ASSERT_STRING_EQUAL(facts_of("old").state, "Active");
-    end();
+    fixture_end();
 }
 
 static void test_idle_switched_off(void)
@@ -189,12 +172,11 @@ static void test_idle_switched_off(void)
     begin();
     create("f");
     CU_ASSERT(await("f", "Inactive"));
-    close_registry();
-    open_registry(0);
+    restart(0);
     CU_ASSERT_STRING_EQUAL(facts_of("f").state, "Active");
     CU_ASSERT_EQUAL_FATAL(visit("f", &version), 0);
     function_version_unref(version);
-    end();
+    fixture_end();
 }
 
 /* What is on its way back when its function goes is nobody's. */
@@ -208,11 +190,11 @@ static void test_idle_deleted_while_it_wakes(void)
     CU_ASSERT_EQUAL(visit("f", &version), -ERR_UNAVAILABLE);
     CU_ASSERT_EQUAL(registry_delete(find("f"), on_created, &created, &err), 0);
     for (int64_t until_us = clock_mono_us() + WAIT_US; created && clock_mono_us() < until_us;)
-        loop_run_once(loop, 100);
+        loop_run_once(fixture.loop, 100);
     CU_ASSERT_FALSE(created);
     create("f");
     CU_ASSERT_STRING_EQUAL(facts_of("f").state, "Active");
-    end();
+    fixture_end();
 }
 
 TEST_MAIN("idle", TEST(test_idle_rests_and_comes_back), TEST(test_idle_not_while_it_runs), TEST(test_idle_and_a_restart),

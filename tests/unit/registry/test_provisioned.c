@@ -1,7 +1,6 @@
 /* Provisioned concurrency from settings to numbers, on a real database: what the listener hears of, and aliases that move although a write
  * fails. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "host/registry/function_record.h"
 #include "host/registry/settings.h"
@@ -9,10 +8,8 @@
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/registry/fake_runtimes.h"
+#include "tests/unit/registry/fixture.h"
 
-static char dir[64], *db_path;
-static struct loop *loop;
-static struct registry *registry;
 static struct function_record *record;
 static struct err err;
 static int done_calls, told[3]; /* of versions 1 and 2 */
@@ -44,12 +41,8 @@ static void on_written(void *arg, const struct err *error)
 
 static void wait_for(int calls)
 {
-    int64_t until = clock_mono_us() + 5000000;
-    while (done_calls < calls && clock_mono_us() < until)
-        loop_run_once(loop, 100);
-    CU_ASSERT_EQUAL_FATAL(done_calls, calls);
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
+    fixture_wait_for(&done_calls, calls);
+    fixture_settle();
     done_calls = 0;
 }
 
@@ -65,7 +58,7 @@ static void publish(const char *description, bool create)
                                          .publish = true};
     CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
     if (create) {
-        CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);
+        CU_ASSERT_EQUAL_FATAL(registry_create_begin(fixture.registry, &name, &record, &err), 0);
         registry_create_commit(record, &draft, NULL, on_function, NULL);
     } else {
         CU_ASSERT_EQUAL_FATAL(registry_update_begin(record, &err), 0);
@@ -76,30 +69,13 @@ static void publish(const char *description, bool create)
 
 static void begin(void)
 {
-    strcpy(dir, "/tmp/stoke-provisioned-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    db_path = str_format("%s/stoke.db", dir);
-    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
-    fake_has_python = true;
-    const struct registry_options options = {.db_path = db_path, .loop = loop};
-    CU_ASSERT_EQUAL_FATAL(registry_open(&options, &registry, &err), 0);
+    fixture_begin();
     memset(told, 0, sizeof(told));
     memset(wanted, 0, sizeof(wanted));
     done_calls = 0;
     publish("one", true);
     publish("two", false);
-    registry_on_provisioned(registry, on_provisioned, NULL);
-}
-
-static void end(void)
-{
-    registry_close(registry);
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
-    loop_free(loop);
-    free(db_path);
-    CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
-    CU_ASSERT_EQUAL(system(command), 0);
+    registry_on_provisioned(fixture.registry, on_provisioned, NULL);
 }
 
 static void put(const char *qualifier, const char *alias, uint64_t count, int64_t when_ms, uint64_t from)
@@ -128,7 +104,7 @@ static void test_provisioned_told_again(void)
     wait_for(1);
     CU_ASSERT(told[1] == 4 && wanted[1] == 0);
     CU_ASSERT(told[2] == 1);
-    end();
+    fixture_end();
 }
 
 /* ---- a write that fails ---- */
@@ -158,19 +134,19 @@ static void test_provisioned_moves_although_a_write_fails(void)
     put("live", "{\"FunctionVersion\":\"2\",\"RoutingConfig\":{\"AdditionalVersionWeights\":{\"1\":1}}}", 1, 1000, 1);
     CU_ASSERT(wanted[1] == 1 && wanted[2] == 1);
     static char yes;
-    db_write(registry->db, refuse_settings, on_written, &yes);
+    db_write(fixture.registry->db, refuse_settings, on_written, &yes);
     wait_for(1);
-    registry_provisioned_reached(registry, row_version(record, record_published(record, 2)));
-    db_write(registry->db, refuse_settings, on_written, NULL); /* after the write, which fails */
+    registry_provisioned_reached(fixture.registry, row_version(record, record_published(record, 2)));
+    db_write(fixture.registry->db, refuse_settings, on_written, NULL); /* after the write, which fails */
     wait_for(1);
     CU_ASSERT_TRUE(is_held());
     int64_t until = clock_mono_us() + 20000000;
     while (is_held() && clock_mono_us() < until)
-        loop_run_once(loop, 100);
+        loop_run_once(fixture.loop, 100);
     CU_ASSERT_FALSE(is_held());
     CU_ASSERT_EQUAL(registry_provisioned_moves_from(record, "live"), 0);
     CU_ASSERT(wanted[1] == 0 && wanted[2] == 1);
-    end();
+    fixture_end();
 }
 
 TEST_MAIN("registry_provisioned", TEST(test_provisioned_told_again), TEST(test_provisioned_moves_although_a_write_fails))

@@ -4,14 +4,11 @@
 
 #include "host/registry/functions.h"
 #include "lib/base/clock.h"
-#include "lib/base/loop.h"
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/registry/fake_runtimes.h"
+#include "tests/unit/registry/fixture.h"
 
-static char dir[64], *db_path;
-static struct loop *loop;
-static struct registry *registry;
 static struct err err;
 static const char sha_a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char sha_b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -48,41 +45,19 @@ static void on_unused(void *arg, const char *sha256_hex)
     strcpy(unused, sha256_hex);
 }
 
-static void open_registry(void)
+static void listen_to(void)
 {
-    const struct registry_options options = {.db_path = db_path, .loop = loop};
-    CU_ASSERT_EQUAL_FATAL(registry_open(&options, &registry, &err), 0);
-    registry_on_retired(registry, on_retired, NULL);
-    registry_on_active(registry, on_active, NULL);
-    registry_on_unused(registry, on_unused, NULL);
+    registry_on_retired(fixture.registry, on_retired, NULL);
+    registry_on_active(fixture.registry, on_active, NULL);
+    registry_on_unused(fixture.registry, on_unused, NULL);
     retired_count = active_count = 0;
     unused[0] = '\0';
 }
 
 static void begin(void)
 {
-    strcpy(dir, "/tmp/stoke-registry-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    db_path = str_format("%s/stoke.db", dir);
-    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
-    fake_has_python = true;
-    open_registry();
-}
-
-static void settle(void)
-{
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
-}
-
-static void end(void)
-{
-    registry_close(registry);
-    settle();
-    loop_free(loop);
-    free(db_path);
-    CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
-    CU_ASSERT_EQUAL(system(command), 0);
+    fixture_begin();
+    listen_to();
 }
 
 static void done(void *arg, struct function_record *record, const struct err *error)
@@ -96,14 +71,6 @@ static void done(void *arg, struct function_record *record, const struct err *er
     strcpy(seen->state, facts.state);
     strcpy(seen->update, facts.update_status != NULL ? facts.update_status : "");
     strcpy(seen->revision, facts.revision_id);
-}
-
-static void wait_for(const int *calls)
-{
-    int64_t until = clock_mono_us() + 5000000;
-    while (*calls == 0 && clock_mono_us() < until)
-        loop_run_once(loop, 100);
-    CU_ASSERT_EQUAL_FATAL(*calls, 1);
 }
 
 static cJSON *make_config(int memory)
@@ -131,18 +98,18 @@ static struct function_record *create(const char *text, struct seen *seen)
     struct function_record *record;
     CLEANUP(json_freep) cJSON *config = make_config(128), *tags = cJSON_CreateObject();
     cJSON_AddStringToObject(tags, "team", "x");
-    CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);
-    CU_ASSERT_EQUAL(registry_find(registry, &name, &(struct function_record *){NULL}, &err), -ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL_FATAL(registry_create_begin(fixture.registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL(registry_find(fixture.registry, &name, &(struct function_record *){NULL}, &err), -ERR_NOT_FOUND);
     const struct function_draft draft = {.config = config, .code_sha256 = sha_a, .code_size = 10};
     registry_create_commit(record, &draft, tags, done, seen);
-    wait_for(&seen->calls);
+    fixture_wait_for(&seen->calls, 1);
     return record;
 }
 
 static struct function_version *resolve(const char *text)
 {
     struct function_version *version = NULL;
-    CU_ASSERT_EQUAL_FATAL(registry_resolve(registry, "111111111111", "us-east-1", text, NULL, &version, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_resolve(fixture.registry, "111111111111", "us-east-1", text, NULL, &version, &err), 0);
     return version;
 }
 
@@ -153,7 +120,7 @@ static void test_registry_create(void)
     struct function_record *record = create("hello", &seen);
     CU_ASSERT_FALSE(seen.failed);
     CU_ASSERT_STRING_EQUAL(seen.state, "Pending");
-    settle();
+    fixture_settle();
     CU_ASSERT_EQUAL(active_count, 1);
     struct function_facts facts;
     CU_ASSERT_EQUAL(registry_describe(record, "$LATEST", &facts, &err), 0);
@@ -168,26 +135,26 @@ static void test_registry_create(void)
     CU_ASSERT_STRING_EQUAL(version->log_group, "/aws/lambda/hello");
     function_version_unref(version);
     struct function_name name = named("hello");
-    CU_ASSERT_EQUAL(registry_create_begin(registry, &name, &record, &err), -ERR_EXISTS);
+    CU_ASSERT_EQUAL(registry_create_begin(fixture.registry, &name, &record, &err), -ERR_EXISTS);
     CU_ASSERT_STRING_EQUAL(err.msg, "Function already exist: hello");
-    CU_ASSERT(registry_code_is_live(registry, sha_a));
-    CU_ASSERT_FALSE(registry_code_is_live(registry, sha_b));
-    end();
+    CU_ASSERT(registry_code_is_live(fixture.registry, sha_a));
+    CU_ASSERT_FALSE(registry_code_is_live(fixture.registry, sha_b));
+    fixture_end();
 }
 
 static void test_registry_not_found(void)
 {
     begin();
     struct function_version *version = NULL;
-    CU_ASSERT_EQUAL(registry_resolve(registry, "111111111111", "us-east-1", "no:7", NULL, &version, &err), -ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(registry_resolve(fixture.registry, "111111111111", "us-east-1", "no:7", NULL, &version, &err), -ERR_NOT_FOUND);
     CU_ASSERT_STRING_EQUAL(err.msg, "Function not found: arn:aws:lambda:us-east-1:111111111111:function:no:7");
     struct seen seen = {0};
     create("hello", &seen);
-    settle();
-    CU_ASSERT_EQUAL(registry_resolve(registry, "111111111111", "us-east-1", "hello", "7", &version, &err), -ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL(registry_resolve(registry, "222222222222", "us-east-1", "hello", NULL, &version, &err), -ERR_NOT_FOUND);
-    CU_ASSERT_EQUAL(registry_resolve(registry, "111111111111", "eu-west-1", "hello", NULL, &version, &err), -ERR_NOT_FOUND);
-    end();
+    fixture_settle();
+    CU_ASSERT_EQUAL(registry_resolve(fixture.registry, "111111111111", "us-east-1", "hello", "7", &version, &err), -ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(registry_resolve(fixture.registry, "222222222222", "us-east-1", "hello", NULL, &version, &err), -ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(registry_resolve(fixture.registry, "111111111111", "eu-west-1", "hello", NULL, &version, &err), -ERR_NOT_FOUND);
+    fixture_end();
 }
 
 static void test_registry_update(void)
@@ -196,7 +163,7 @@ static void test_registry_update(void)
     struct seen seen = {0}, update = {0};
     struct function_record *record = create("hello", &seen);
     CU_ASSERT_EQUAL(registry_update_begin(record, &err), -ERR_CONFLICT); /* still Pending */
-    settle();
+    fixture_settle();
     struct function_version *before = resolve("hello");
     CU_ASSERT_EQUAL(registry_update_begin(record, &err), 0);
     CU_ASSERT_EQUAL(registry_update_begin(record, &err), -ERR_CONFLICT);
@@ -205,23 +172,23 @@ static void test_registry_update(void)
     CLEANUP(json_freep) cJSON *config = make_config(256);
     const struct function_draft draft = {.config = config, .code_sha256 = sha_b, .code_size = 20};
     registry_update_commit(record, &draft, done, &update);
-    wait_for(&update.calls);
+    fixture_wait_for(&update.calls, 1);
     CU_ASSERT_STRING_EQUAL(update.state, "Active");
     CU_ASSERT_STRING_EQUAL(update.update, "InProgress");
-    settle();
+    fixture_settle();
     CU_ASSERT_EQUAL(retired_count, 1);
     CU_ASSERT_EQUAL(retired_key, before->key);
     CU_ASSERT_EQUAL(before->memory_mb, 128); /* alive as long as somebody runs it */
     struct function_version *after = resolve("hello");
     CU_ASSERT_EQUAL(after->memory_mb, 256);
     CU_ASSERT_NOT_EQUAL(after->key, before->key);
-    CU_ASSERT(registry_code_is_live(registry, sha_a)); /* a worker may still show it */
-    CU_ASSERT(registry_code_is_live(registry, sha_b));
+    CU_ASSERT(registry_code_is_live(fixture.registry, sha_a)); /* a worker may still show it */
+    CU_ASSERT(registry_code_is_live(fixture.registry, sha_b));
     function_version_unref(before);
-    CU_ASSERT_FALSE(registry_code_is_live(registry, sha_a));
+    CU_ASSERT_FALSE(registry_code_is_live(fixture.registry, sha_a));
     CU_ASSERT_STRING_EQUAL(unused, sha_a);
     function_version_unref(after);
-    end();
+    fixture_end();
 }
 
 static void test_registry_abandon(void)
@@ -229,18 +196,18 @@ static void test_registry_abandon(void)
     begin();
     struct function_name name = named("hello");
     struct function_record *record;
-    CU_ASSERT_EQUAL(registry_create_begin(registry, &name, &record, &err), 0);
-    CU_ASSERT_EQUAL(registry_create_begin(registry, &name, &(struct function_record *){NULL}, &err), -ERR_EXISTS);
+    CU_ASSERT_EQUAL(registry_create_begin(fixture.registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL(registry_create_begin(fixture.registry, &name, &(struct function_record *){NULL}, &err), -ERR_EXISTS);
     registry_abandon(record);
     struct seen seen = {0};
     record = create("hello", &seen);
-    settle();
+    fixture_settle();
     CU_ASSERT_EQUAL(registry_update_begin(record, &err), 0);
     registry_abandon(record);
     CU_ASSERT_EQUAL(registry_update_begin(record, &err), 0);
     registry_abandon(record);
-    CU_ASSERT_EQUAL(registry_count(registry), 1);
-    end();
+    CU_ASSERT_EQUAL(registry_count(fixture.registry), 1);
+    fixture_end();
 }
 
 static void test_registry_delete(void)
@@ -248,20 +215,20 @@ static void test_registry_delete(void)
     begin();
     struct seen seen = {0}, deletion = {0};
     struct function_record *record = create("hello", &seen);
-    settle();
+    fixture_settle();
     struct function_version *version = resolve("hello");
     uint64_t key = version->key;
     function_version_unref(version);
     CU_ASSERT_EQUAL(registry_delete(record, done, &deletion, &err), 0);
-    wait_for(&deletion.calls);
+    fixture_wait_for(&deletion.calls, 1);
     CU_ASSERT_FALSE(deletion.failed);
     CU_ASSERT_EQUAL(retired_key, key);
-    CU_ASSERT_EQUAL(registry_count(registry), 0);
-    CU_ASSERT_FALSE(registry_code_is_live(registry, sha_a));
+    CU_ASSERT_EQUAL(registry_count(fixture.registry), 0);
+    CU_ASSERT_FALSE(registry_code_is_live(fixture.registry, sha_a));
     struct seen again = {0};
     create("hello", &again);
     CU_ASSERT_FALSE(again.failed);
-    end();
+    fixture_end();
 }
 
 static void test_registry_restart(void)
@@ -269,14 +236,14 @@ static void test_registry_restart(void)
     begin();
     struct seen seen = {0};
     create("one", &seen); /* ends before it settles */
-    registry_close(registry);
-    settle();
+    fixture_close();
     fake_has_python = false;
-    open_registry();
+    fixture_open();
+    listen_to();
     struct function_name name = named("one");
     struct function_record *record;
     struct function_facts facts;
-    CU_ASSERT_EQUAL_FATAL(registry_find(registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_find(fixture.registry, &name, &record, &err), 0);
     CU_ASSERT_EQUAL(registry_describe(record, "", &facts, &err), 0);
     CU_ASSERT_STRING_EQUAL(facts.state, "Failed");
     CU_ASSERT_STRING_EQUAL(facts.state_reason_code, "InvalidRuntime");
@@ -284,10 +251,10 @@ static void test_registry_restart(void)
     CU_ASSERT_EQUAL(strlen(facts.revision_id), 36);
     CU_ASSERT_EQUAL(facts.code_size, 10);
     fake_has_python = true;
-    registry_set_runtimes(registry, NULL);
+    registry_set_runtimes(fixture.registry, NULL);
     CU_ASSERT_EQUAL(registry_describe(record, "", &facts, &err), 0);
     CU_ASSERT_STRING_EQUAL(facts.state, "Active");
-    end();
+    fixture_end();
 }
 
 static void test_registry_better_runtimes(void)
@@ -298,17 +265,17 @@ static void test_registry_better_runtimes(void)
     begin();
     struct seen seen = {0};
     create("hello", &seen);
-    settle();
+    fixture_settle();
     struct function_version *before = resolve("hello");
     CU_ASSERT_PTR_EQUAL(before->match.interpreter, &first);
-    registry_set_runtimes(registry, NULL); /* as it was: nothing happens to what runs */
+    registry_set_runtimes(fixture.registry, NULL); /* as it was: nothing happens to what runs */
     CU_ASSERT_EQUAL(retired_count, 0);
     fake_has_python = false;
-    registry_set_runtimes(registry, NULL); /* nor when it does not answer */
+    registry_set_runtimes(fixture.registry, NULL); /* nor when it does not answer */
     CU_ASSERT_EQUAL(retired_count, 0);
     fake_has_python = true;
     fake_interpreter = &second;
-    registry_set_runtimes(registry, NULL);
+    registry_set_runtimes(fixture.registry, NULL);
     CU_ASSERT_EQUAL(retired_count, 1);
     CU_ASSERT_EQUAL(retired_key, before->key);
     struct function_version *after = resolve("hello");
@@ -318,7 +285,7 @@ static void test_registry_better_runtimes(void)
     function_version_unref(before);
     function_version_unref(after);
     fake_interpreter = NULL;
-    end();
+    fixture_end();
 }
 
 static void test_registry_list(void)
@@ -330,20 +297,20 @@ static void test_registry_list(void)
         create(names[i], &seen);
     }
     struct function_record **list;
-    CU_ASSERT_EQUAL(registry_list(registry, "111111111111", "us-east-1", NULL, &list), 3);
+    CU_ASSERT_EQUAL(registry_list(fixture.registry, "111111111111", "us-east-1", NULL, &list), 3);
     CU_ASSERT_STRING_EQUAL(registry_record_name(list[0]), "a");
     CU_ASSERT_STRING_EQUAL(registry_record_name(list[2]), "c");
     free(list);
-    CU_ASSERT_EQUAL(registry_list(registry, "111111111111", "us-east-1", "b", &list), 2);
+    CU_ASSERT_EQUAL(registry_list(fixture.registry, "111111111111", "us-east-1", "b", &list), 2);
     free(list);
-    CU_ASSERT_EQUAL(registry_list(registry, "111111111111", "eu-west-1", NULL, &list), 0);
+    CU_ASSERT_EQUAL(registry_list(fixture.registry, "111111111111", "eu-west-1", NULL, &list), 0);
     free(list);
     uint64_t functions, bytes;
-    registry_usage(registry, "111111111111", "us-east-1", &functions, &bytes);
+    registry_usage(fixture.registry, "111111111111", "us-east-1", &functions, &bytes);
     CU_ASSERT_EQUAL(functions, 3);
     CU_ASSERT_EQUAL(bytes, 30);
-    settle();
-    end();
+    fixture_settle();
+    fixture_end();
 }
 
 /* Not a bound to pass or fail by a hair: ten times slower than this would be felt in every invocation. */
@@ -352,7 +319,7 @@ static void test_registry_resolve_is_quick(void)
     begin();
     struct seen seen = {0};
     create("hello", &seen);
-    settle();
+    fixture_settle();
     function_version_unref(resolve("hello"));
     int64_t start = clock_mono_us();
     for (int i = 0; i < 20000; i++)
@@ -360,7 +327,7 @@ static void test_registry_resolve_is_quick(void)
     int64_t spent = clock_mono_us() - start;
     printf(" (%.2f us each) ", (double)spent / 20000);
     CU_ASSERT(spent < 20000 * 20);
-    end();
+    fixture_end();
 }
 
 TEST_MAIN("registry", TEST(test_registry_create), TEST(test_registry_not_found), TEST(test_registry_update), TEST(test_registry_abandon),

@@ -1,54 +1,22 @@
 /* Settings of functions on a real database: RevisionIds that change with them, what goes with a version or a qualifier, one write at a
  * time, what a new function has from its first commit on. */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "host/registry/functions.h"
 #include "host/registry/settings.h"
-#include "lib/base/clock.h"
-#include "lib/base/loop.h"
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/registry/fake_runtimes.h"
+#include "tests/unit/registry/fixture.h"
 
-static char dir[64], *db_path;
-static struct loop *loop;
-static struct registry *registry;
 static struct err err;
 static int done_calls, woken;
 static const char sha[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-static void open_registry(void)
-{
-    const struct registry_options options = {.db_path = db_path, .loop = loop};
-    CU_ASSERT_EQUAL_FATAL(registry_open(&options, &registry, &err), 0);
-    done_calls = woken = 0;
-}
-
 static void begin(void)
 {
-    strcpy(dir, "/tmp/stoke-settings-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    db_path = str_format("%s/stoke.db", dir);
-    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
-    fake_has_python = true;
-    open_registry();
-}
-
-static void settle(void)
-{
-    for (int i = 0; i < 3; i++)
-        loop_run_once(loop, 0);
-}
-
-static void end(void)
-{
-    registry_close(registry);
-    settle();
-    loop_free(loop);
-    free(db_path);
-    CLEANUP(freep) char *command = str_format("rm -rf %s", dir);
-    CU_ASSERT_EQUAL(system(command), 0);
+    fixture_begin();
+    done_calls = woken = 0;
 }
 
 static void on_function(void *arg, struct function_record *record, const struct err *error)
@@ -74,11 +42,8 @@ static void on_woken(void *arg)
 
 static void wait_for(int wanted)
 {
-    int64_t until = clock_mono_us() + 5000000;
-    while (done_calls < wanted && clock_mono_us() < until)
-        loop_run_once(loop, 100);
-    CU_ASSERT_EQUAL_FATAL(done_calls, wanted);
-    settle();
+    fixture_wait_for(&done_calls, wanted);
+    fixture_settle();
 }
 
 static struct function_record *find(void)
@@ -86,7 +51,7 @@ static struct function_record *find(void)
     struct function_name name;
     struct function_record *record;
     CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(registry_find(registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_find(fixture.registry, &name, &record, &err), 0);
     return record;
 }
 
@@ -98,7 +63,7 @@ static struct function_record *create(void)
     CLEANUP(json_freep) cJSON *config = cJSON_CreateObject();
     cJSON_AddStringToObject(config, "Runtime", "python3.11");
     CU_ASSERT_EQUAL_FATAL(function_name_parse("f", NULL, "111111111111", "us-east-1", &name, &err), 0);
-    CU_ASSERT_EQUAL_FATAL(registry_create_begin(registry, &name, &record, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(registry_create_begin(fixture.registry, &name, &record, &err), 0);
     const struct setting_change setting = {SETTING_CODE_SIGNING, "", "{\"n\":0}"};
     const struct function_draft draft = {.config = config, .code_sha256 = sha, .code_size = 10, .publish = true, .setting = &setting};
     registry_create_commit(record, &draft, NULL, on_function, NULL);
@@ -115,9 +80,9 @@ static char *revision(const char *qualifier)
 
 static void restart(void)
 {
-    registry_close(registry);
-    settle();
-    open_registry();
+    fixture_close();
+    fixture_open();
+    done_calls = woken = 0;
 }
 
 static void test_settings_of_a_new_function(void)
@@ -126,7 +91,7 @@ static void test_settings_of_a_new_function(void)
     CU_ASSERT_STRING_EQUAL(registry_setting(create(), SETTING_CODE_SIGNING, ""), "{\"n\":0}");
     restart();
     CU_ASSERT_STRING_EQUAL(registry_setting(find(), SETTING_CODE_SIGNING, ""), "{\"n\":0}");
-    end();
+    fixture_end();
 }
 
 static void test_settings_revise(void)
@@ -154,7 +119,7 @@ static void test_settings_revise(void)
     CU_ASSERT_STRING_EQUAL(after, changed);
     CU_ASSERT_STRING_EQUAL(latest_after, tagged);
     CU_ASSERT_STRING_EQUAL(registry_setting(find(), SETTING_POLICY, "1"), "{\"n\":1}");
-    end();
+    fixture_end();
 }
 
 static void test_settings_go_with_their_version(void)
@@ -176,7 +141,7 @@ static void test_settings_go_with_their_version(void)
         CU_ASSERT_PTR_NOT_NULL(registry_setting(find(), SETTING_POLICY, "11"));
         restart();
     }
-    end();
+    fixture_end();
 }
 
 static void test_settings_all_of_a_qualifier(void)
@@ -195,7 +160,7 @@ static void test_settings_all_of_a_qualifier(void)
         CU_ASSERT_PTR_NOT_NULL(registry_setting(find(), SETTING_URL, ""));
         restart();
     }
-    end();
+    fixture_end();
 }
 
 TEST_MAIN("settings", TEST(test_settings_of_a_new_function), TEST(test_settings_revise), TEST(test_settings_go_with_their_version),
