@@ -73,9 +73,12 @@ def test_errors(stoke, client, function):
         return put(FunctionName=function, DestinationConfig={on: {"Destination": destination}})
 
     assert error_of(to, destination=arn)[1] == "You can't specify the function as a destination for itself."
-    for bad in [arn + "-gone", "arn:aws:dynamodb:us-east-1:000000000000:table/t"]:
-        assert error_of(to, destination=bad) == ("InvalidParameterValueException", f"The destination ARN {bad} is invalid.")
-    assert error_of(to, destination="arn:aws:s3:::b", on="OnSuccess")[0] == "InvalidParameterValueException"
+    gone = arn + "-gone"
+    assert error_of(to, destination=gone) == ("InvalidParameterValueException", f"The destination ARN {gone} is invalid.")
+    invalid = "The provided destination config DestinationConfig(onSuccess=%s, onFailure=%s) is invalid."
+    table = "arn:aws:dynamodb:us-east-1:000000000000:table/t"
+    assert error_of(to, destination=table) == ("InvalidParameterValueException", invalid % ("null", f"OnFailure(destination={table})"))
+    assert error_of(to, destination="arn:aws:s3:::b", on="OnSuccess")[1] == invalid % ("OnSuccess(destination=arn:aws:s3:::b)", "null")
     client.create_function(**stoke.function(function + "-other"))
     for good in [QUEUE, "arn:aws:sns:us-east-1:000000000000:t", arn + "-other", "arn:aws:events:us-east-1:000000000000:event-bus/default",
                  "arn:aws:s3:::b"]:

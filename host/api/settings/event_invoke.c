@@ -53,10 +53,32 @@ static bool check_function(struct api_call *call, const struct function_name *na
     return true;
 }
 
-static bool check_destination(struct api_call *call, const struct function_name *name, const char *arn, bool failure)
+/* NULL: none. */
+static const char *destination_of(const cJSON *wanted, const char *member)
+{
+    const char *arn = json_str(json_get(wanted, member), "Destination");
+    return arn != NULL && *arn != '\0' ? arn : NULL;
+}
+
+static char *printed(const cJSON *wanted, const char *member)
+{
+    const char *arn = destination_of(wanted, member);
+    return arn == NULL ? str_format("null") : str_format("%s(destination=%s)", member, arn);
+}
+
+static void fail_config(struct api_call *call, const cJSON *wanted)
+{
+    CLEANUP(freep) char *success = printed(wanted, "OnSuccess");
+    CLEANUP(freep) char *failure = printed(wanted, "OnFailure");
+    call_fail(call, "InvalidParameterValueException",
+              "The provided destination config DestinationConfig(onSuccess=%s, onFailure=%s) is invalid.", success, failure);
+}
+
+static bool check_destination(struct api_call *call, const struct function_name *name, const cJSON *wanted, const char *member)
 {
     static const char *const services[] = {":sqs:", ":sns:", ":events:"};
-    const char *partition = strchr(arn, ':'), *service = partition != NULL ? strchr(partition + 1, ':') : NULL;
+    const char *arn = destination_of(wanted, member), *partition = strchr(arn, ':');
+    const char *service = partition != NULL ? strchr(partition + 1, ':') : NULL;
     if (service == NULL)
         service = "";
     if (str_starts(service, ":lambda:"))
@@ -64,9 +86,9 @@ static bool check_destination(struct api_call *call, const struct function_name 
     for (size_t i = 0; i < ARRAY_LEN(services); i++)
         if (str_starts(service, services[i]))
             return true;
-    if (failure && str_starts(service, ":s3:"))
+    if (str_eq(member, "OnFailure") && str_starts(service, ":s3:"))
         return true;
-    call_fail(call, "InvalidParameterValueException", "The destination ARN %s is invalid.", arn);
+    fail_config(call, wanted);
     return false;
 }
 
@@ -76,11 +98,11 @@ static cJSON *destinations(struct api_call *call, const struct function_name *na
     static const char *const members[] = {"OnSuccess", "OnFailure"};
     cJSON *config = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        const char *arn = json_str(json_get(wanted, members[i]), "Destination");
+        const char *arn = destination_of(wanted, members[i]);
         cJSON *kept = cJSON_AddObjectToObject(config, members[i]);
-        if (arn == NULL || *arn == '\0')
+        if (arn == NULL)
             continue;
-        if (!check_destination(call, name, arn, i == 1)) {
+        if (!check_destination(call, name, wanted, members[i])) {
             cJSON_Delete(config);
             return NULL;
         }
