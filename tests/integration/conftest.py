@@ -26,6 +26,11 @@ def error_of(call, **params):
     return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
+def without(answer, *keys):
+    """A client's answer but for these members."""
+    return {k: v for k, v in answer.items() if k not in ("ResponseMetadata", *keys)}
+
+
 class Stoke(Daemon):
     """A daemon, and boto3 clients for any account and region."""
 
@@ -71,3 +76,12 @@ def client(stoke):
 @pytest.fixture
 def name():
     return "fn-" + uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+def function(stoke, client, name):
+    """The name of a function with version 1 and the alias live of it."""
+    client.create_function(**stoke.function(name), Publish=True)
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    return name

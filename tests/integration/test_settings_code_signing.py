@@ -5,15 +5,10 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import error_of
 
 PUBLISHERS = {"SigningProfileVersionArns": ["arn:aws:signer:us-east-1:000000000000:/signing-profiles/test"]}
 ABSENT = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdefg"
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -1,12 +1,5 @@
 """Members of a function's configuration that are stored: SnapStart, dead letters; and operations refused with a reason."""
-import pytest
-from botocore.exceptions import ClientError
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+from conftest import error_of
 
 
 def settled(client, name):

@@ -1,30 +1,12 @@
 """Event source mappings through boto3: the records; nothing is polled yet."""
 import threading
 
-import pytest
 from botocore.exceptions import ClientError
+from conftest import error_of, without
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
 TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000"
 STREAM = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
-
-
-def without(answer, *keys):
-    return {k: v for k, v in answer.items() if k not in ("ResponseMetadata", *keys)}
-
-
-@pytest.fixture
-def function(stoke, client, name):
-    client.create_function(**stoke.function(name), Publish=True)
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
 
 
 def test_a_queue(client, function):

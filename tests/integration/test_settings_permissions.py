@@ -2,30 +2,15 @@
 import json
 import threading
 
-import pytest
 from botocore.exceptions import ClientError
-from conftest import archive
+from conftest import archive, error_of
 
 GRANT = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 def policy(client, **params):
     answer = client.get_policy(**params)
     return json.loads(answer["Policy"]), answer["RevisionId"]
-
-
-@pytest.fixture
-def function(stoke, client, name):
-    client.create_function(**stoke.function(name), Publish=True)
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
 
 
 def test_statements(client, function):

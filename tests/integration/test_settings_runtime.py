@@ -1,26 +1,11 @@
 """Runtime management and recursion configurations through boto3."""
-import pytest
-from botocore.exceptions import ClientError
+from conftest import error_of
 
 VERSION = "arn:aws:lambda:us-east-1::runtime:0123456789abcdef"
 
 
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
-
-
 def without(answer):
     return {k: v for k, v in answer.items() if k != "ResponseMetadata"}
-
-
-@pytest.fixture
-def function(stoke, client, name):
-    client.create_function(**stoke.function(name), Publish=True)
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
 
 
 def test_runtime_management(client, function):

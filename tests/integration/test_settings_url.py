@@ -2,28 +2,10 @@
 import re
 import threading
 
-import pytest
 from botocore.exceptions import ClientError
+from conftest import error_of, without
 
 CORS = {"AllowOrigins": ["https://example.com"], "AllowMethods": ["GET"], "AllowCredentials": True, "MaxAge": 60}
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
-
-
-def without(answer, *keys):
-    return {k: v for k, v in answer.items() if k not in ("ResponseMetadata", *keys)}
-
-
-@pytest.fixture
-def function(stoke, client, name):
-    client.create_function(**stoke.function(name), Publish=True)
-    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    return name
 
 
 def test_life(client, function):

@@ -5,15 +5,9 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import HANDLER, archive
+from conftest import HANDLER, archive, error_of
 
 WHO = "def handler(event, context):\n    return [%r, context.function_version, context.invoked_function_arn]\n"
-
-
-def error_of(call, **params):
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 def deploy(client, name, text="one"):

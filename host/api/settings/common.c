@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/api/page.h"
 #include "lib/base/strutil.h"
 
 #define LATEST "$LATEST"
@@ -89,4 +90,35 @@ void setting_put(struct api_call *call, struct function_record *record, const ch
     CLEANUP(freep) char *text = value != NULL ? json_print(value) : NULL;
     const struct setting_change change = {kind, qualifier, text};
     registry_settings_write(record, &change, 1, setting_answered, setting_answer(call, output));
+}
+
+void setting_list(struct api_call *call, const struct setting_list *what)
+{
+    struct function_name name;
+    struct function_record *record;
+    struct setting_view *views;
+    struct page page;
+    struct err err;
+    if (!call_function_name(call, &name))
+        return;
+    if (registry_find(call->api->options.registry, &name, &record, &err) < 0) {
+        call_fail(call, "ResourceNotFoundException", "%s", what->missing);
+        return;
+    }
+    if (!page_begin(call, &page))
+        return;
+    cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, what->member);
+    size_t count = registry_settings(record, what->kind, &views);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(views[i].qualifier, page.from) < 0)
+            continue;
+        if (page_is_full(&page, list)) {
+            page_end(out, 0, views[i].qualifier);
+            break;
+        }
+        CLEANUP(json_freep) cJSON *value = setting_parse(views[i].value);
+        cJSON_AddItemToArray(list, what->output(call, &name, views[i].qualifier, value));
+    }
+    free(views);
+    call_reply(call, out);
 }

@@ -29,3 +29,11 @@ void setting_put(struct api_call *call, struct function_record *record, const ch
 struct setting_answer;
 struct setting_answer *setting_answer(struct api_call *call, cJSON *output);
 void setting_answered(void *answer, const struct err *err);
+
+/* A page of what all qualifiers of a function have of one kind; in the order of the qualifiers. */
+struct setting_list {
+    const char *kind, *member; /* SETTING_...; of the answer, the list */
+    const char *missing;       /* AWS's words where there is no such function */
+    cJSON *(*output)(const struct api_call *call, const struct function_name *name, const char *qualifier, const cJSON *value);
+};
+void setting_list(struct api_call *call, const struct setting_list *what);

@@ -1,11 +1,9 @@
 /* PutFunctionEventInvokeConfig and its kin: what happens to asynchronous events of a function, an alias or a version that fail. Stored
  * as AWS's FunctionEventInvokeConfig without the ARN; messages from recorded answers. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/api/call.h"
 #include "host/api/handlers.h"
-#include "host/api/page.h"
 #include "host/api/settings/common.h"
 #include "lib/aws/arn.h"
 #include "lib/base/clock.h"
@@ -206,33 +204,16 @@ void delete_function_event_invoke_config(struct api_call *call)
         setting_put(call, record, SETTING_EVENT_INVOKE, target_key(&name), NULL, NULL);
 }
 
+static cJSON *listed(const struct api_call *call, const struct function_name *name, const char *qualifier, const cJSON *config)
+{
+    (void)call;
+    return config_output(name, qualifier, config);
+}
+
 void list_function_event_invoke_configs(struct api_call *call)
 {
-    struct function_name name;
-    struct function_record *record;
-    struct setting_view *views;
-    struct page page;
-    struct err err;
-    if (!call_function_name(call, &name))
-        return;
-    if (registry_find(call->api->options.registry, &name, &record, &err) < 0) {
-        call_fail(call, "ResourceNotFoundException", "The function doesn't exist.");
-        return;
-    }
-    if (!page_begin(call, &page))
-        return;
-    cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "FunctionEventInvokeConfigs");
-    size_t count = registry_settings(record, SETTING_EVENT_INVOKE, &views);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(views[i].qualifier, page.from) < 0)
-            continue;
-        if (page_is_full(&page, list)) {
-            page_end(out, 0, views[i].qualifier);
-            break;
-        }
-        CLEANUP(json_freep) cJSON *config = setting_parse(views[i].value);
-        cJSON_AddItemToArray(list, config_output(&name, views[i].qualifier, config));
-    }
-    free(views);
-    call_reply(call, out);
+    setting_list(call, &(struct setting_list){.kind = SETTING_EVENT_INVOKE,
+                                              .member = "FunctionEventInvokeConfigs",
+                                              .missing = "The function doesn't exist.",
+                                              .output = listed});
 }

@@ -6,7 +6,6 @@
 
 #include "host/api/call.h"
 #include "host/api/handlers.h"
-#include "host/api/page.h"
 #include "host/api/settings/common.h"
 #include "lib/base/clock.h"
 #include "lib/base/id.h"
@@ -181,31 +180,7 @@ void delete_function_url_config(struct api_call *call)
 
 void list_function_url_configs(struct api_call *call)
 {
-    struct function_name name;
-    struct function_record *record;
-    struct setting_view *views;
-    struct page page;
-    struct err err;
-    if (!call_function_name(call, &name))
-        return;
-    if (registry_find(call->api->options.registry, &name, &record, &err) < 0) {
-        call_fail(call, "ResourceNotFoundException", "Function does not exist");
-        return;
-    }
-    if (!page_begin(call, &page))
-        return;
-    cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "FunctionUrlConfigs");
-    size_t count = registry_settings(record, SETTING_URL, &views);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(views[i].qualifier, page.from) < 0)
-            continue;
-        if (page_is_full(&page, list)) {
-            page_end(out, 0, views[i].qualifier);
-            break;
-        }
-        CLEANUP(json_freep) cJSON *config = setting_parse(views[i].value);
-        cJSON_AddItemToArray(list, url_output(call, &name, views[i].qualifier, config));
-    }
-    free(views);
-    call_reply(call, out);
+    setting_list(call,
+                 &(struct setting_list){
+                     .kind = SETTING_URL, .member = "FunctionUrlConfigs", .missing = "Function does not exist", .output = url_output});
 }
