@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,7 +29,10 @@
 #define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in the heap, */
 #define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
 #define HEAP_BODIES_MAX (96u << 20)      /* beyond so many bytes of bodies new ones are mapped */
-#define H2O_TIMEOUT_MS (3600 * 1000)     /* beyond ours, which the sweep keeps */
+/* What we leave in the middle of a large body (an end, a kill -9): for so long, instead of a minute, the kernel tells the client, which
+ * waits for us to read on, nothing. */
+#define ORPHAN_S 2
+#define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
 
 /* ---- connections ---- */
 
@@ -281,6 +286,8 @@ int http_server_add(struct http_server *server, int fd, void *context, struct ht
     listener->context = context;
     listener->connections_max = server->options.connections_max;
     TAILQ_INIT(&listener->conns);
+    const int orphan_s = ORPHAN_S; /* its connections inherit it; a refusal changes nothing but that minute */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &orphan_s, sizeof orphan_s);
     listener->sock = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     TAILQ_INSERT_TAIL(&server->listeners, listener, link);

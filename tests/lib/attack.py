@@ -43,13 +43,6 @@ def health(stoke):
     return json.loads(stoke.request("GET", "/_stoke/health")[2])
 
 
-def family(stoke):
-    """(monitor, spawner)"""
-    table = processes()
-    monitor = next(p for p, (parent, name) in table.items() if parent == stoke.process.pid and name == "stoke-spawner")
-    return monitor, next(p for p, (parent, _) in table.items() if parent == monitor)
-
-
 def resident_mb(pid):
     for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
@@ -68,6 +61,17 @@ def until(condition, wait_s=15, what="it"):
         assert time.monotonic() < end, f"{what} did not come about within {wait_s} s"
         time.sleep(0.05)
     return value
+
+
+def family(stoke):
+    """(monitor, spawner), when both are there: the daemon answers before they are."""
+    def look():
+        table = processes()
+        monitor = next((p for p, (parent, name) in table.items() if parent == stoke.process.pid and name == "stoke-spawner"), None)
+        spawner = next((p for p, (parent, _) in table.items() if parent == monitor), None)
+        return spawner and (monitor, spawner)
+
+    return until(look, what="a monitor and its spawner")
 
 
 def raw(stoke, data, wait_s=15, shut=True):
