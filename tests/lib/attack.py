@@ -79,6 +79,7 @@ def raw(stoke, data, wait_s=15, shut=True):
     with socket.create_connection(("127.0.0.1", stoke.port), timeout=wait_s * SLOW) as s:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             s.sendall(data)
+        with contextlib.suppress(OSError):  # not connected any more, where it was refused before it had sent all
             if shut:
                 s.shutdown(socket.SHUT_WR)
         answer = b""
