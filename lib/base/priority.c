@@ -11,7 +11,7 @@
 
 #define PROMPT_SLICE_NS 200000
 #define BACKGROUND_SLICE_NS 20000000
-#define BACKGROUND_NICE 5
+#define BACKGROUND_NICE 10
 
 /* What glibc has from 2.41 on; linux/sched/types.h and <sched.h> exclude each other. */
 struct scheduling {

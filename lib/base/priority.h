@@ -9,7 +9,7 @@
 
 /* Woken up, it comes before whoever runs and did not ask for as short a slice: it never needs the processor for long. */
 void priority_prompt(void);
-/* Everybody else who wakes up comes first, and on a full machine has three times as much. */
+/* Everybody else who wakes up comes first, and on a full machine has nine times as much. */
 void priority_background(void);
 
 /* Processors that this process may use: at least 1. */
