@@ -158,8 +158,13 @@ static void refuse_unsupported(struct api_call *call)
     static const struct {
         const char *part, *missing;
     } things[] = {
-        {"DurableExecution", MISSING_DURABLE}, {"CapacityProvider", MISSING_CAPACITY},        {"FunctionScalingConfig", MISSING_CAPACITY},
-        {"InvokeAsync", MISSING_QUEUE},        {"InvokeWithResponseStream", MISSING_STREAMS},
+        /* clang-format off */
+        {"DurableExecution", MISSING_DURABLE},
+        {"CapacityProvider", MISSING_CAPACITY},
+        {"FunctionScalingConfig", MISSING_CAPACITY},
+        {"InvokeAsync", MISSING_QUEUE},
+        {"InvokeWithResponseStream", MISSING_STREAMS},
+        /* clang-format on */
     };
     const char *missing = MISSING_STS;
     for (size_t i = 0; i < ARRAY_LEN(things); i++)

@@ -301,19 +301,25 @@ static void test_pool_keep_alive(void)
 
 #define LONG_MS 600000 /* on however slow a machine */
 
+/* a has its answer and holds its worker still; b hopes for that worker. The room of it. */
+static uint32_t hope_for(struct visit *a, struct visit *b, struct function_version *f)
+{
+    struct err err;
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    visit_acquire(a, f);
+    CU_ASSERT_FATAL(fake_until(&a->ready));
+    CU_ASSERT(worker_deliver(a->worker, &event, &err) == 0);
+    worker_answered(a->worker);
+    visit_acquire(b, f);
+    return worker_room_id(a->worker);
+}
+
 static void waits_for_finishing(int64_t soft_wait_ms)
 {
     fake_open(&(struct pool_options){.blanks_off = true, .soft_wait_ms = soft_wait_ms});
     struct function_version *f = fake_version("f");
     struct visit a, b;
-    struct err err;
-    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
-    visit_acquire(&a, f);
-    CU_ASSERT_FATAL(fake_until(&a.ready));
-    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
-    uint32_t room = worker_room_id(a.worker);
-    worker_answered(a.worker);
-    visit_acquire(&b, f);
+    uint32_t room = hope_for(&a, &b, f);
     fake_run(3);
     if (soft_wait_ms == LONG_MS) {
         CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && b.acquired == 0);
@@ -336,13 +342,7 @@ static void test_pool_does_not_wait_for_the_dead(void)
     fake_open(&(struct pool_options){.blanks_off = true, .soft_wait_ms = LONG_MS});
     struct function_version *f = fake_version("f");
     struct visit a, b;
-    struct err err;
-    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
-    visit_acquire(&a, f);
-    CU_ASSERT_FATAL(fake_until(&a.ready));
-    CU_ASSERT(worker_deliver(a.worker, &event, &err) == 0);
-    worker_answered(a.worker);
-    visit_acquire(&b, f);
+    hope_for(&a, &b, f);
     worker_retire(a.worker);
     CU_ASSERT(fake_until(&b.ready) && fake_count(SPAWN_ROOM_MAKE) == 2);
     worker_release(b.worker);
