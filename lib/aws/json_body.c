@@ -4,6 +4,7 @@
  * bytes, is parsed into a tree. */
 #include "lib/aws/codec.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,8 +71,24 @@ static const char *wanted(const struct scan *s)
     return NULL;
 }
 
-/* Base64 has no character that JSON must escape, but some writers escape the slash: then raw is a copy
- * without. */
+/* The ASCII character whose escape begins at p and is *ret_bytes long; '\0' if it is none: whoever decodes the base64 refuses the
+ * backslash. */
+static char unescape(const char *p, const char *quote, size_t *ret_bytes)
+{
+    char hex[5] = "", *end;
+    *ret_bytes = 2;
+    if (quote - p >= 2 && p[1] == '/')
+        return '/';
+    if (quote - p < 6 || p[1] != 'u' || !isxdigit((unsigned char)p[2]))
+        return '\0';
+    memcpy(hex, p + 2, 4);
+    *ret_bytes = 6;
+    unsigned long code = strtoul(hex, &end, 16);
+    return *end == '\0' && code < 0x80 ? (char)code : '\0';
+}
+
+/* Base64 has no character that JSON must escape, but some writers escape the slash (PHP), the plus (.NET) or the equals sign (Gson):
+ * then raw is a copy without. */
 static void keep_blob(struct aws_call *call, const char *name, const char *p, const char *quote, bool escaped)
 {
     struct aws_blob *blob = &call->blob[call->blob_count];
@@ -80,9 +97,12 @@ static void keep_blob(struct aws_call *call, const char *name, const char *p, co
         char *copy = malloc(blob->raw.n + 1), *out = copy;
         if (!copy)
             abort();
-        for (; p < quote; p++)
-            if (!(*p == '\\' && p + 1 < quote && p[1] == '/'))
-                *out++ = *p;
+        while (p < quote) {
+            size_t bytes;
+            char c = *p == '\\' ? unescape(p, quote, &bytes) : '\0';
+            *out++ = c ? c : *p;
+            p += c ? bytes : 1;
+        }
         call->blob_copy[call->blob_count] = copy;
         blob->raw = aws_slice(copy, (size_t)(out - copy));
     }
