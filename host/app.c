@@ -97,7 +97,7 @@ static void on_drained(void *arg)
 void app_on_stop_due(void *arg)
 {
     struct app *app = arg;
-    log_warn("stop.forced", "working=%u", api_working(app->api));
+    log_warn("stop.forced", "working=%u replying=%u", api_working(app->api), http_server_replying(app->http));
     app->state = APP_STOPPED;
 }
 
@@ -213,7 +213,7 @@ int app_run(struct app *app)
 {
     while (app->state != APP_STOPPED) {
         http_server_run_once(app->http, -1);
-        if (app->state == APP_STOPPING && app->drained && api_working(app->api) == 0)
+        if (app->state == APP_STOPPING && app->drained && api_working(app->api) == 0 && http_server_replying(app->http) == 0)
             app->state = APP_STOPPED;
     }
     return app->status;

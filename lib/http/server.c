@@ -75,23 +75,31 @@ static bool is_receiving(const struct conn *conn)
     return conn->receiving || conn->sock->bytes_read != conn->bytes_seen;
 }
 
+/* A reply is on its way out. h2o keeps what the kernel has no room for yet. */
+static bool is_replying(const struct conn *conn)
+{
+    return h2o_socket_is_writing(conn->sock);
+}
+
 static bool is_readable(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     return poll(&p, 1, 0) > 0;
 }
 
-/* Cuts the connection that has been idle for longest, or else the request that has been coming for longest. */
+/* Cuts the connection that has been idle for longest, or else the one whose request has been coming, or whose reply has not been taken,
+ * for longest. */
 static bool make_room(struct http_listener *listener)
 {
     struct conn *conn, *idle = NULL, *slow = NULL;
     TAILQ_FOREACH(conn, &listener->conns, link) {
         if (conn->pending || conn->cut)
             continue;
-        if (!is_receiving(conn) && idle && idle->since_us <= conn->since_us)
+        bool busy = is_receiving(conn) || is_replying(conn);
+        if (!busy && idle && idle->since_us <= conn->since_us)
             continue;
-        bool receiving = is_receiving(conn) || is_readable(h2o_socket_get_fd(conn->sock)); /* it may just have been accepted */
-        struct conn **oldest = receiving ? &slow : &idle;
+        busy = busy || is_readable(h2o_socket_get_fd(conn->sock)); /* it may just have been accepted */
+        struct conn **oldest = busy ? &slow : &idle;
         if (!*oldest || conn->since_us < (*oldest)->since_us)
             *oldest = conn;
     }
@@ -177,6 +185,18 @@ struct bodies {
     size_t coming, whole; /* bytes of those that are being received, and of those that somebody works on */
 };
 
+/* A client may take its reply as slowly as it likes, as long as it takes some. */
+static void look_at_reply(const struct http_server *server, struct conn *conn, int64_t now)
+{
+    uint64_t taken = http_bytes_taken(h2o_socket_get_fd(conn->sock));
+    if (taken != conn->bytes_taken) {
+        conn->bytes_taken = taken;
+        conn->since_us = now;
+    } else if (now - conn->since_us > server->options.request_ms_max * 1000) {
+        cut(conn);
+    }
+}
+
 static void look_at(struct http_server *server, struct conn *conn, int64_t now, struct bodies *bodies)
 {
     if (conn->pending) {
@@ -184,6 +204,10 @@ static void look_at(struct http_server *server, struct conn *conn, int64_t now, 
         struct pollfd p = {.fd = h2o_socket_get_fd(conn->sock), .events = POLLRDHUP}; /* seen also behind unread bytes */
         if (poll(&p, 1, 0) > 0)
             http_request_gone(conn->pending);
+        return;
+    }
+    if (is_replying(conn)) {
+        look_at_reply(server, conn, now);
         return;
     }
     if (!conn->receiving && is_receiving(conn)) {
@@ -335,6 +359,17 @@ void http_server_stop_accepting(struct http_server *server)
 unsigned http_server_pending(const struct http_server *server)
 {
     return server->pending;
+}
+
+unsigned http_server_replying(const struct http_server *server)
+{
+    const struct http_listener *listener;
+    const struct conn *conn;
+    unsigned n = 0;
+    TAILQ_FOREACH(listener, &server->listeners, link)
+        TAILQ_FOREACH(conn, &listener->conns, link)
+            n += !conn->cut && is_replying(conn);
+    return n;
 }
 
 void http_server_run_once(struct http_server *server, int timeout_ms)

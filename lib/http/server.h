@@ -32,7 +32,7 @@ struct http_header {
 struct http_options {
     size_t body_bytes_max; /* larger entities get 413 */
     size_t header_bytes_max;
-    int64_t request_ms_max;   /* from the first byte to the end of the body: a slow client is cut */
+    int64_t request_ms_max;   /* from the first byte to the end of the body, and for a client to take any of its reply: a slow one is cut */
     int64_t idle_ms_max;      /* keep-alive */
     unsigned connections_max; /* of each listener; past it the oldest idle ones are cut */
     const char *tmp_dir;      /* where bodies over 1 MiB are mapped while there are many; borrowed for the server's life */
@@ -55,6 +55,8 @@ void http_server_run_once(struct http_server *server, int timeout_ms);
 void http_server_stop_accepting(struct http_server *server);
 /* Requests handed out and not yet replied to. */
 unsigned http_server_pending(const struct http_server *server);
+/* Connections with a reply of which the kernel has not yet taken all. */
+unsigned http_server_replying(const struct http_server *server);
 
 /* Takes the listening socket fd (also one made in another network namespace). context is borrowed and comes back from
  * http_req_context(): which way in this was. */

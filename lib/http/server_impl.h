@@ -22,7 +22,8 @@ struct conn {
     struct http_listener *listener;
     h2o_socket_t *sock;
     struct http_req *pending; /* handed out, not replied to; NULL else */
-    int64_t since_us;         /* when the current phase (idle, or receiving a request) began */
+    int64_t since_us;         /* when the current phase (idle, or receiving a request) began; of a reply, when some was last taken */
+    uint64_t bytes_taken;     /* by the client, when we looked at its reply last */
     size_t bytes_seen;        /* sock->bytes_read when it became idle */
     bool receiving, cut;
     int linger_fd;          /* -1, or the connection once more: it was refused with bytes still to come */
@@ -70,6 +71,9 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o);
 void http_request_on_refusal(h2o_filter_t *self, h2o_req_t *h2o, h2o_ostream_t **slot);
 /* The client went away: tells the owner and lets go of the request. */
 void http_request_gone(struct http_req *req);
+
+/* Of all that was ever written to a TCP socket, the bytes that the other side has. */
+uint64_t http_bytes_taken(int fd);
 
 /* The connection's request is being refused by h2o or by us, who close then: a client that is still sending would lose the answer to
  * a reset. Keeps the connection open beside h2o, which closes its descriptor before it tells. */

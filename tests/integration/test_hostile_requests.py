@@ -1,6 +1,7 @@
 """Hostile clients of the front door: half-sent, malformed, enormous and forged requests. Each is answered in AWS's shape or cut, and
 an honest function works afterwards."""
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from attack import creation, descriptors, head, health, make_honest, raw, resident_mb, statuses, unharmed, until
-from daemon import archive
+from daemon import SLOW, archive
 
 FUNCTIONS = "/2015-03-31/functions"
 INVOKE = FUNCTIONS + "/{}/invocations"
@@ -66,6 +67,49 @@ def test_slow_and_half_sent_requests_are_cut(make_stoke):
     thread.join(20)
     drip.close()
     assert ended, "a header that comes a byte at a time is never cut"
+
+
+def large_answer(stoke):
+    """A connection over which six million bytes come, more than the kernel takes, and how its answer ends."""
+    if stoke.request("GET", f"{FUNCTIONS}/large")[0] == 404:
+        stoke.create("large", "python3.11", "app.handler", {"app.py": "def handler(event, context):\n    return 'x' * 6000000\n"}, Timeout=20)
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    s.settimeout(20 * SLOW)
+    s.connect(("127.0.0.1", stoke.port))
+    s.sendall(head(stoke, f"POST {INVOKE.format('large')} HTTP/1.1", "Connection: close"))
+    return s
+
+
+def slowly(s, pause_s=0.05, piece=100000):
+    got = b""
+    while more := s.recv(piece):
+        got += more
+        time.sleep(pause_s)
+    return got
+
+
+def test_who_takes_an_answer_slowly_gets_all_of_it(make_stoke):
+    own = make_stoke(config={"http.idle_timeout": 1, "http.request_timeout": 2})
+    with large_answer(own) as s:
+        answer = slowly(s)
+    assert answer.endswith(b'xx"') and len(answer) > 6000000
+    with large_answer(own) as s:  # and who takes none is cut
+        until(lambda: s.recv(100, socket.MSG_PEEK), what="the beginning of the answer")
+        before = descriptors(own.process.pid)
+        until(lambda: descriptors(own.process.pid) < before, wait_s=30, what="the end of a connection that nobody reads")
+        with contextlib.suppress(ConnectionResetError):
+            assert len(slowly(s, 0)) < 6000000
+
+
+def test_the_last_answers_are_whole(make_stoke):
+    own = make_stoke()
+    with large_answer(own) as s:
+        until(lambda: s.recv(100, socket.MSG_PEEK), what="the beginning of the answer")
+        own.process.terminate()
+        answer = slowly(s)
+    assert answer.endswith(b'xx"') and len(answer) > 6000000
+    assert own.process.wait(30 * SLOW) == 0
 
 
 def test_client_that_leaves_while_its_function_runs(stoke, name):
