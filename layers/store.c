@@ -3,8 +3,9 @@
  *   hash -> already there? -> check -> blob to incoming/<random>.zip -> unpack to incoming/<random>.tree -> syncfs, for both
  *        -> rename tree, rename blob, fsync both directories
  *
- * The tree comes first: a blob under its final name says that all of it is there. A crash leaves names in incoming/ or a tree without a
- * blob, and the sweep at start removes both. */
+ * The tree comes first: a blob under its final name says that all of it is there. What is removed goes the other way: the blob is
+ * deleted, the tree renamed to incoming/ and deleted there. A crash leaves names in incoming/ or a tree without a blob, and the sweep at
+ * start removes both. */
 #include "layers/store.h"
 
 #include <dirent.h>
@@ -21,6 +22,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/id.h"
 #include "lib/base/strutil.h"
+
+#define INCOMING_NAME_BYTES 32
 
 struct store {
     int blobs, trees, incoming;
@@ -72,6 +75,16 @@ int store_has(struct store *store, const char *sha256_hex)
     return is_digest(sha256_hex) && faccessat(store->blobs, sha256_hex, F_OK, 0) == 0 && faccessat(store->trees, sha256_hex, F_OK, 0) == 0;
 }
 
+/* A name that nothing in incoming/ has. */
+static void name_incoming(char out[INCOMING_NAME_BYTES], const char *suffix)
+{
+    unsigned char random[8];
+    char hex[2 * sizeof random + 1];
+    id_random(random, sizeof random);
+    id_hex(random, sizeof random, hex);
+    snprintf(out, INCOMING_NAME_BYTES, "%s%s", hex, suffix);
+}
+
 static int write_blob(struct store *store, const char *name, const void *zip, size_t len, struct err *err)
 {
     CLEANUP(fd_closep) int fd = openat(store->incoming, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
@@ -121,16 +134,13 @@ static int publish(struct store *store, const char *tree, const char *blob, cons
 /* Unpacks and stores what is not there yet. */
 static int put_new(struct store *store, struct zip_directory *zip, const char *digest, struct err *err)
 {
-    unsigned char random[8];
-    char tree[32], blob[32], hex[2 * sizeof random + 1];
+    char tree[INCOMING_NAME_BYTES], blob[INCOMING_NAME_BYTES];
     struct archive_tree *plan;
     int rc = archive_tree_plan(zip, &plan, err);
     if (rc < 0)
         return rc;
-    id_random(random, sizeof random);
-    id_hex(random, sizeof random, hex);
-    snprintf(tree, sizeof tree, "%s.tree", hex);
-    snprintf(blob, sizeof blob, "%s.zip", hex);
+    name_incoming(tree, ".tree");
+    name_incoming(blob, ".zip");
     rc = write_both(store, tree, blob, zip, plan, err);
     archive_tree_free(plan);
     if (rc == 0)
@@ -184,12 +194,15 @@ int store_remove(struct store *store, const char *sha256_hex, struct err *err)
 {
     if (!is_digest(sha256_hex))
         return err_set(err, ERR_INVALID, "\"%.80s\" is no digest", sha256_hex);
+    char unwanted[INCOMING_NAME_BYTES];
+    name_incoming(unwanted, ".tree");
     pthread_mutex_lock(&store->lock);
     int rc = remove_tree(store->blobs, sha256_hex, err); /* the blob first: a tree without one is swept */
-    if (rc == 0)
-        rc = remove_tree(store->trees, sha256_hex, err);
+    if (rc == 0 && renameat(store->trees, sha256_hex, store->incoming, unwanted) < 0 && errno != ENOENT)
+        rc = err_errno(err, "removing the code");
     pthread_mutex_unlock(&store->lock);
-    return rc;
+    /* Not in its place: what fails half-way would be taken there for the whole by whoever brings the same archive again. */
+    return rc < 0 ? rc : remove_tree(store->incoming, unwanted, err);
 }
 
 static int sweep_dir(struct store *store, int dirfd, int (*keep)(struct store *store, void *arg, const char *name), void *arg,
