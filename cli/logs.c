@@ -78,7 +78,7 @@ int cli_logs(struct cli *cli, int argc, char **argv)
     int rc;
     do
         rc = one_page(cli, argv[optind], limit, follow, &cursor);
-    while (rc == CLI_OK && follow && cursor);
+    while (rc == CLI_OK && follow && cursor && !ferror(stdout));
     free(cursor);
     return rc;
 }

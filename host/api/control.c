@@ -69,7 +69,8 @@ struct log_page {
     bool shared;                   /* a group that is not the function's standard one */
     int64_t after_us;              /* the cursor: this time, */
     int64_t after_seen;            /* of which so many records were given out already */
-    int64_t limit, skip;
+    bool follows;                  /* a page that was given out: begins where that one ended, and leaves nothing out */
+    int64_t limit, skip, count;    /* count: of events */
     cJSON *events;
     struct logs_follower *follower;
     struct loop_timer timer;
@@ -123,16 +124,22 @@ static void add_record(void *arg, const struct log_record *record)
     cJSON_AddStringToObject(event, "requestId", record->request_id);
     cJSON_AddStringToObject(event, "message", message);
     cJSON_AddItemToArray(page->events, event);
-    if (cJSON_GetArraySize(page->events) > page->limit)
+    if (++page->count > page->limit) {
         cJSON_DeleteItemFromArray(page->events, 0);
+        page->count--;
+    }
 }
 
 static int log_page_read(struct log_page *page, struct err *err)
 {
     const struct log_name name = {page->name.account, page->name.region, page->key};
-    size_t limit = page->whole ? (size_t)page->limit : LOG_LIMIT_MAX; /* others' records are among them */
+    struct log_span span = {.since_us = page->after_us, .limit = LOG_LIMIT_MAX, .first = page->follows};
+    if (page->follows)
+        span.limit += (size_t)page->after_seen; /* which are skipped */
+    else if (page->whole)
+        span.limit = (size_t)page->limit; /* no records of others among them */
     page->skip = page->after_seen;
-    return logs_read(page->api->options.logs, &name, page->after_us, limit, add_record, page, err);
+    return logs_read(page->api->options.logs, &name, &span, add_record, page, err);
 }
 
 static void log_page_answer(struct log_page *page)
@@ -244,7 +251,8 @@ static bool log_page_parse(struct log_page *page, struct http_slice query, const
             err_set(err, ERR_INVALID, "after is no cursor that Stoke gave out");
             return false;
         }
-        page->limit = LOG_LIMIT_MAX; /* a page that follows another leaves nothing out */
+        page->follows = true;
+        page->limit = LOG_LIMIT_MAX;
     }
     return true;
 }
@@ -285,7 +293,7 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
         log_page_fail(page, &err);
         return;
     }
-    bool empty = cJSON_GetArraySize(page->events) == 0;
+    bool empty = page->count == 0;
     if (empty && !page->whole && registry_find(api->options.registry, &page->name, &record, &err) < 0) {
         log_page_fail(page, &err);
         return;

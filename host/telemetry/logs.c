@@ -263,6 +263,13 @@ static int rotate(struct log_group *group, const char *current)
     return rc;
 }
 
+/* A full disk or a crash may leave half a line: what comes next must not become its end, and pass for a record of its writer's. */
+static bool ends_torn(int fd, off_t size)
+{
+    char last;
+    return size > 0 && pread(fd, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 static int write_pending(struct log_group *group)
 {
     struct logs *logs = group->logs;
@@ -270,17 +277,18 @@ static int write_pending(struct log_group *group)
     snprintf(current, sizeof current, "%s/" LOG_STORE_CURRENT, group->path);
     if (group->size >= (int64_t)logs->file_bytes_max && rotate(group, current) < 0)
         return -1;
-    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    const int flags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
     CLEANUP(fd_closep) int fd = openat(logs->dirfd, current, flags, 0600);
     if (fd < 0 && errno == ENOENT && make_dirs(logs, group->path) == 0)
         fd = openat(logs->dirfd, current, flags, 0600);
     struct stat st;
     if (fd < 0 || (group->size < 0 && fstat(fd, &st) < 0))
         return -1;
+    struct err err;
+    bool torn = group->size < 0 && ends_torn(fd, st.st_size);
     if (group->size < 0)
         group->size = st.st_size;
-    struct err err;
-    if (fd_write_all(fd, group->pending.data, group->pending.len, &err) < 0) {
+    if ((torn && fd_write_all(fd, "\n", 1, &err) < 0) || fd_write_all(fd, group->pending.data, group->pending.len, &err) < 0) {
         errno = err.code;
         return -1;
     }

@@ -3,7 +3,7 @@
  * function's own. Writing is buffered for a few milliseconds; reading flushes first. Loop thread only.
  *
  *     logs_new(&options, &logs, &err);
- *     logs_read(logs, &name, since_us, 1000, on_record, arg, &err);
+ *     logs_read(logs, &name, &(struct log_span){.since_us = us, .limit = 1000}, on_record, arg, &err);
  *     logs_follow(logs, &name, on_record, arg, &follower, &err); ... logs_unfollow(follower);
  *
  * Writers use log_stream.h.
@@ -57,8 +57,15 @@ int logs_new(const struct logs_options *options, struct logs **ret_logs, struct 
 /* Flushes. No streams may be open. */
 void logs_free(struct logs *logs);
 
-/* Calls fn with the last limit records at or after since_us, oldest first. No log yet is no error. */
-int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg,
+/* Of the records at or after since_us the last ones, or the first, at most limit. */
+struct log_span {
+    int64_t since_us;
+    size_t limit;
+    bool first;
+};
+
+/* Calls fn with the records of the span, oldest first. No log yet is no error. */
+int logs_read(struct logs *logs, const struct log_name *name, const struct log_span *span, log_record_fn *fn, void *arg,
               struct err *err) WARN_UNUSED;
 /* Calls fn for every record from now on, as it is written. fn must not write to that log. ERR_INVALID for a bad name. */
 int logs_follow(struct logs *logs, const struct log_name *name, log_record_fn *fn, void *arg, struct logs_follower **ret_follower,

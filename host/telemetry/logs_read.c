@@ -140,7 +140,7 @@ static int collect_file(const struct logs *logs, const char *path, const char *f
     return rc;
 }
 
-int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, size_t limit, log_record_fn *fn, void *arg, struct err *err)
+int logs_read(struct logs *logs, const struct log_name *name, const struct log_span *span, log_record_fn *fn, void *arg, struct err *err)
 {
     struct log_group *group;
     int rc = log_group_get(logs, name, &group, err);
@@ -149,12 +149,12 @@ int logs_read(struct logs *logs, const struct log_name *name, int64_t since_us, 
     log_group_flush(group);
     CLEANUP(freep) char *current = NULL;
     CLEANUP(freep) char *previous = NULL;
-    struct wanted wanted = {.limit = limit, .since_us = since_us};
+    struct wanted wanted = {.limit = span->first ? SIZE_MAX : span->limit, .since_us = span->since_us};
     rc = collect_file(logs, group->path, LOG_STORE_CURRENT, &wanted, &current, err);
     if (rc == 0)
         rc = collect_file(logs, group->path, LOG_STORE_PREVIOUS, &wanted, &previous, err);
-    for (size_t i = wanted.count; rc >= 0 && i > 0; i--)
-        deliver(&wanted.lines[i - 1], fn, arg);
+    for (size_t i = 0; rc >= 0 && i < wanted.count && i < span->limit; i++)
+        deliver(&wanted.lines[wanted.count - 1 - i], fn, arg);
     free(wanted.lines);
     log_group_put(group);
     return rc < 0 ? rc : 0;

@@ -410,7 +410,7 @@ static void test_invoke_logs(void)
     fake_run(40);
     struct log_name name = {"123456789012", "us-east-1", "f"};
     all[0] = '\0';
-    CU_ASSERT(logs_read(fake.logs, &name, 0, 100, on_record, NULL, &err) == 0);
+    CU_ASSERT(logs_read(fake.logs, &name, &(struct log_span){.limit = 100}, on_record, NULL, &err) == 0);
     CU_ASSERT(has(all, "P  INIT_START Runtime Version: python:3.11.2\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:"));
     CU_ASSERT(has(all, "P " ID " START RequestId: " ID " Version: $LATEST\nF " ID " mine\nF " ID " REPORT RequestId: " ID));
     CU_ASSERT(has(all, "P " ID " END RequestId: " ID "\nP " ID " REPORT RequestId: " ID "\tDuration: "));

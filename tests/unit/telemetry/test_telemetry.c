@@ -17,13 +17,19 @@ static struct logs *logs;
 static char dir[64];
 static const struct log_name name = {"123456789012", "us-east-1", "hello"};
 
+static void open_logs(uint64_t file_bytes)
+{
+    struct err err;
+    struct logs_options options = {.loop = loop, .dir = dir, .file_bytes_max = file_bytes};
+    CU_ASSERT_FATAL(logs_new(&options, &logs, &err) == 0);
+}
+
 static void begin(uint64_t file_bytes)
 {
     struct err err;
     strcpy(dir, "/tmp/stoke-logs-XXXXXX");
     CU_ASSERT_FATAL(mkdtemp(dir) && loop_new(&loop, &err) == 0);
-    struct logs_options options = {.loop = loop, .dir = dir, .file_bytes_max = file_bytes};
-    CU_ASSERT_FATAL(logs_new(&options, &logs, &err) == 0);
+    open_logs(file_bytes);
 }
 
 static void end(void)
@@ -65,7 +71,7 @@ static struct seen read_all(int64_t since, size_t limit)
 {
     struct seen seen = {0};
     struct err err;
-    CU_ASSERT(logs_read(logs, &name, since, limit, see, &seen, &err) == 0);
+    CU_ASSERT(logs_read(logs, &name, &(struct log_span){.since_us = since, .limit = limit}, see, &seen, &err) == 0);
     return seen;
 }
 
@@ -184,13 +190,11 @@ static void test_rotation(void)
 static void test_survives_restart(void)
 {
     begin(0);
-    struct err err;
     struct log_stream *s = open_stream();
     log_stream_feed(s, "one\n", 4);
     log_stream_close(s);
     logs_free(logs);
-    struct logs_options options = {.loop = loop, .dir = dir};
-    CU_ASSERT_FATAL(logs_new(&options, &logs, &err) == 0);
+    open_logs(0);
     s = open_stream();
     log_stream_feed(s, "two\n", 4);
     CU_ASSERT(read_all(0, 10).count == 2);
@@ -229,7 +233,7 @@ static void test_names(void)
     struct err err;
     struct log_name bad[] = {{"..", "us-east-1", "f"}, {"123456789012", "us-east-1", "../../etc"}, {"123456789012", "", "f"}};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        CU_ASSERT(logs_read(logs, &bad[i], 0, 1, see, NULL, &err) == -ERR_INVALID);
+        CU_ASSERT(logs_read(logs, &bad[i], &(struct log_span){.limit = 1}, see, NULL, &err) == -ERR_INVALID);
     end();
 }
 
@@ -264,7 +268,50 @@ static void test_disk_trouble(void)
     log_stream_feed(s, "lost\n", 5);
     struct seen seen = {0};
     struct err err;
-    CU_ASSERT(logs_read(logs, &name, 0, 10, see, &seen, &err) < 0 || seen.count == 0);
+    CU_ASSERT(logs_read(logs, &name, &(struct log_span){.limit = 10}, see, &seen, &err) < 0 || seen.count == 0);
+    log_stream_close(s);
+    end();
+}
+
+static void write_line(const char *line)
+{
+    struct log_stream *s = open_stream();
+    log_stream_feed(s, line, strlen(line));
+    log_stream_end(s);
+    log_stream_close(s);
+}
+
+/* Whose records a reader sees after half a line was written, by whoever came first. */
+static void test_torn_line(void)
+{
+    static const char torn[] = "1700000000000000\tP\tstream\tr-0\tEND Reque";
+    begin(0);
+    write_line("before\n");
+    CLEANUP(freep) char *path = str_format("%s/%s/%s/%s/current.log", dir, name.account, name.region, name.key);
+    logs_free(logs);
+    FILE *file = fopen(path, "a");
+    CU_ASSERT_FATAL(file != NULL);
+    fwrite(torn, 1, sizeof torn - 1, file);
+    fclose(file);
+    open_logs(0);
+    write_line("after\n");
+    struct seen seen = read_all(0, 10);
+    CU_ASSERT_STRING_EQUAL(seen.all, "F|2026/11/21/[$LATEST]00||before\nP|stream|r-0|END Reque\nF|2026/11/21/[$LATEST]00||after\n");
+    end();
+}
+
+static void test_span(void)
+{
+    begin(0);
+    struct log_stream *s = open_stream();
+    for (char line[] = "0\n"; line[0] <= '9'; line[0]++)
+        log_stream_feed(s, line, 2);
+    log_stream_end(s);
+    struct seen last = read_all(0, 3), first = {0};
+    struct err err;
+    CU_ASSERT(last.count == 3 && str_eq(last.first, "7") && str_eq(last.last, "9"));
+    CU_ASSERT(logs_read(logs, &name, &(struct log_span){.limit = 3, .first = true}, see, &first, &err) == 0);
+    CU_ASSERT(first.count == 3 && str_eq(first.first, "0") && str_eq(first.last, "2"));
     log_stream_close(s);
     end();
 }
@@ -309,4 +356,4 @@ static void test_logs_group_keys(void)
 
 TEST_MAIN("telemetry", TEST(test_logs_group_keys), TEST(test_lines), TEST(test_long_line), TEST(test_tail), TEST(test_read_parts),
           TEST(test_rotation), TEST(test_survives_restart), TEST(test_follow), TEST(test_names), TEST(test_flood), TEST(test_disk_trouble),
-          TEST(test_report))
+          TEST(test_torn_line), TEST(test_span), TEST(test_report))
