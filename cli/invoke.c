@@ -70,7 +70,7 @@ static void show_log(const struct http_answer *answer)
 static void show_json(const struct http_answer *answer, const char *function_error)
 {
     CLEANUP(json_freep) cJSON *tree = cJSON_CreateObject();
-    cJSON *payload = NULL;
+    CLEANUP(json_freep) cJSON *payload = NULL;
     cJSON_AddNumberToObject(tree, "StatusCode", answer->status);
     if (*function_error)
         cJSON_AddStringToObject(tree, "FunctionError", function_error);
@@ -78,7 +78,7 @@ static void show_json(const struct http_answer *answer, const char *function_err
     if (http_answer_header(answer, "x-amz-executed-version", version, sizeof version))
         cJSON_AddStringToObject(tree, "ExecutedVersion", version);
     if (json_parse(answer->body, answer->body_len, &payload, NULL) == 0)
-        cJSON_AddItemToObject(tree, "Payload", payload);
+        cJSON_AddRawToObject(tree, "Payload", answer->body); /* as it is: a number of ours would round a long one */
     else
         cJSON_AddStringToObject(tree, "Payload", answer->body);
     cli_print_json(tree);

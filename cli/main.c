@@ -1,4 +1,5 @@
 /* `stoke`, the command line: the options every subcommand takes, and the table of subcommands. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,6 +121,14 @@ static void hoist(int argc, char **argv)
     }
 }
 
+/* What could not be written is no success, though it is noticed last. */
+static int finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    return cli_fail(CLI_FAILED, "writing the output: %s", strerror(errno ? errno : EIO));
+}
+
 int main(int argc, char **argv)
 {
     hoist(argc, argv);
@@ -149,10 +158,10 @@ int main(int argc, char **argv)
             return cli_fail(CLI_USAGE, "--output takes text or json, not \"%s\"", optarg);
         else if (c == 'V') {
             puts("stoke " STOKE_VERSION);
-            return CLI_OK;
+            return finish(CLI_OK);
         } else if (c == 'h') {
             help(stdout);
-            return CLI_OK;
+            return finish(CLI_OK);
         } else
             return CLI_USAGE;
     }
@@ -160,5 +169,5 @@ int main(int argc, char **argv)
         help(stderr);
         return CLI_USAGE;
     }
-    return run(&cli, argc - optind, argv + optind);
+    return finish(run(&cli, argc - optind, argv + optind));
 }

@@ -66,6 +66,20 @@ def test_a_function_that_cannot_run_here_is_listed_as_failed(cli, folder, name):
     assert line.split()[1:3] == ["java21", "Failed"]
 
 
+def test_what_could_not_be_written_is_no_success(cli, stoke, folder, name):
+    cli("deploy", name, folder(ECHO))
+    for words in (["invoke", name], ["list"], ["logs", name], ["--version"], ["--help"]):
+        with open("/dev/full", "w") as full:
+            run = subprocess.run([stoke.build / "stoke", "--endpoint", stoke.endpoint, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert run.returncode == 1 and "writing the output: No space left on device" in run.stderr, (words, run)
+
+
+def test_numbers_of_a_result_stay_as_they_are(cli, folder, name):
+    cli("deploy", name, folder(ECHO))
+    shown = cli("--output", "json", "invoke", name, '{"a": 9007199254740993, "b": 1.0}').stdout
+    assert "9007199254740993" in shown and "1.0" in shown and json.loads(shown)["StatusCode"] == 200, shown
+
+
 def test_json_from_every_command(cli, folder, name):
     for words in (["deploy", name, folder(ECHO)], ["invoke", name, '{"a": 1}'], ["list"], ["runtimes"], ["doctor"], ["rm", name]):
         for order in (["--output", "json", *words], [*words, "--output", "json"], [*words, "--output=json"]):
@@ -117,6 +131,29 @@ def test_following_a_log(cli, stoke, folder, name):
         follower.wait()
 
 
+def test_following_leaves_nothing_out(stoke, name):
+    """More records at once than a page holds."""
+    source = "def handler(event, context):\n    print('\\n'.join(f'<{i}>' for i in range(event)))\n"
+    stoke.create(name, "python3.11", "app.handler", {"app.py": source}, Timeout=30)
+    stoke.invoke(name, 1)
+
+    def page(**more):
+        query = "&".join(f"{key}={value}" for key, value in {"function": name, **more}.items())
+        answer = json.loads(stoke.request("GET", f"/_stoke/logs?{query}")[2])
+        return [event["message"] for event in answer["events"]], answer["next"]
+
+    _, cursor = page()
+    stoke.invoke(name, 25000)
+    seen = []
+    while True:
+        messages, cursor = page(after=cursor)
+        if not messages:
+            break
+        seen += messages
+    assert [m for m in seen if m.startswith("<")] == [f"<{i}>" for i in range(25000)]
+    assert "REPORT" in seen[-1]
+
+
 # ---- what people are told to type
 
 
@@ -132,6 +169,15 @@ def test_the_lines_of_the_readme(stoke):
     assert "127.0.0.1:4566" in lines
     run = aws(stoke, lines.replace("127.0.0.1:4566", f"127.0.0.1:{stoke.port}").replace("/tmp/", stoke.dir + "/"))
     assert run.returncode == 0 and "you" in run.stdout, run
+
+
+def test_the_lines_of_the_readme_for_our_own_command(stoke):
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    lines = next(block for block in blocks if "stoke deploy" in block)
+    assert "DIRECTORY" in lines and "logs hello -f" in lines
+    script = lines.replace("DIRECTORY", "examples/hello").replace("logs hello -f", "logs hello")
+    run = aws(stoke, f"export STOKE_ENDPOINT={stoke.endpoint}\n" + script)
+    assert run.returncode == 0 and "you" in run.stdout and "REPORT" in run.stdout, run
 
 
 def test_the_lines_of_run(stoke, cli):
