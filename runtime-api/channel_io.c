@@ -107,6 +107,8 @@ static bool on_answer(struct session *session, const struct channel_frame *frame
         return session_break(session, "an answer that nobody waits for");
     if (!str_eq(fields[0], session->delivery.request_id))
         return session_break(session, "an answer to another request");
+    if (sender_left(&session->channel.out) > LIMIT_IDLE_BUFFERED_BYTES) /* which would be kept for it, for as long as it lives */
+        return session_break(session, "an answer to an event that it has not read");
     runtime_step(&session->runtime, good ? RUNTIME_BEGIN_RESPONSE : RUNTIME_BEGIN_ERROR);
     bool same;
     if (frame->body_len > LIMIT_PAYLOAD_BYTES) {

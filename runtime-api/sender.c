@@ -56,9 +56,14 @@ int sender_lend(struct sender *s, const void *data, size_t len)
     return 0;
 }
 
+size_t sender_left(const struct sender *s)
+{
+    return s->own.len - s->own_done + s->lent_len;
+}
+
 bool sender_is_empty(const struct sender *s)
 {
-    return s->own_done == s->own.len && s->lent_len == 0;
+    return sender_left(s) == 0;
 }
 
 enum sender_result sender_flush(struct sender *s, int fd)

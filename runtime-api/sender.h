@@ -32,5 +32,6 @@ int sender_own(struct sender *s) WARN_UNUSED;
 void sender_clear(struct sender *s);
 
 bool sender_is_empty(const struct sender *s);
+size_t sender_left(const struct sender *s); /* bytes */
 /* Writes what the socket takes; never raises SIGPIPE. */
 enum sender_result sender_flush(struct sender *s, int fd);

@@ -148,9 +148,10 @@ void http_conns_pause(struct session *session)
     while (conn) {
         struct http_conn *after = TAILQ_NEXT(conn, link);
         bool waits = conn == session->next || conn->extension || conn->answered;
+        bool stale = conn->state == HTTP_CONN_ANSWER && conn->sends_event && !conn->extension; /* an event that was answered unread */
         if (conn->state != HTTP_CONN_LINGER && !conn->more)
             loop_timer_cancel(session->loop, &conn->timer);
-        if (sum > LIMIT_IDLE_BUFFERED_BYTES && is_mid_request(conn) && !waits) {
+        if (sum > LIMIT_IDLE_BUFFERED_BYTES && (stale || (is_mid_request(conn) && !waits))) {
             sum -= buffered_by(conn);
             http_conn_close(conn);
         }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "runtime-api/channel.h"
+#include "runtime-api/session_state.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/runtime_api/peer.h"
 
@@ -233,20 +234,40 @@ static void test_channel_large(void)
     peer_close();
 }
 
+static char *text_of(size_t len)
+{
+    char *text = malloc(len + 1);
+    memset(text, 'b', len);
+    text[len] = '\0';
+    return text;
+}
+
 static void test_channel_answer_before_event_is_read(void)
 {
-    char *big = malloc(PAYLOAD_MAX + 1);
-    memset(big, 'b', PAYLOAD_MAX);
-    big[PAYLOAD_MAX] = '\0';
+    const size_t len = LIMIT_IDLE_BUFFERED_BYTES - 1000;
+    char *big = text_of(len);
     boot();
     peer_invoke("r", big);
     peer_frame(CHANNEL_RESPONSE, "r\0t", 4, "1", 1);
     CU_ASSERT(peer.seen.response == 1);
-    memset(big, 'x', PAYLOAD_MAX); /* its owner may do so now */
+    memset(big, 'x', len); /* its owner may do so now */
     peer_invoke("s", "next");
-    memset(big, 'b', PAYLOAD_MAX);
+    memset(big, 'b', len);
     take_event("r", big);
     take_event("s", "next");
+    free(big);
+    peer_close();
+}
+
+/* A frozen sandbox does not take it, and there may be thousands. */
+static void test_channel_answer_to_much_unread(void)
+{
+    char *big = text_of(PAYLOAD_MAX);
+    boot();
+    peer_invoke("r", big);
+    peer_frame(CHANNEL_RESPONSE, "r\0t", 4, "1", 1);
+    CU_ASSERT(peer_until(&peer.seen.broken, 1));
+    CU_ASSERT_EQUAL(peer.seen.response, 0);
     free(big);
     peer_close();
 }
@@ -406,6 +427,6 @@ static void test_log_paused_in_callback(void)
 
 TEST_MAIN("channel_io", TEST(test_channel_life), TEST(test_channel_init_error), TEST(test_channel_exec), TEST(test_channel_and_http),
           TEST(test_channel_breaks), TEST(test_channel_bad_headers), TEST(test_channel_byte_by_byte), TEST(test_channel_large),
-          TEST(test_channel_answer_before_event_is_read), TEST(test_channel_types_are_cleaned), TEST(test_channel_start_too_large),
-          TEST(test_channel_renew), TEST(test_channel_freed_in_callbacks), TEST(test_log_pause_and_drain),
-          TEST(test_log_paused_in_callback))
+          TEST(test_channel_answer_before_event_is_read), TEST(test_channel_answer_to_much_unread), TEST(test_channel_types_are_cleaned),
+          TEST(test_channel_start_too_large), TEST(test_channel_renew), TEST(test_channel_freed_in_callbacks),
+          TEST(test_log_pause_and_drain), TEST(test_log_paused_in_callback))

@@ -293,6 +293,31 @@ static void test_conn_idle_memory(void)
     done(c);
 }
 
+/* An event that was answered on another connection, unread, is not kept for a sandbox that may be frozen. */
+static void test_conn_idle_unread_event(void)
+{
+    size_t len = 6 * MIB;
+    char *big = malloc(len + 1);
+    memset(big, 'e', len);
+    big[len] = '\0';
+    peer_open();
+    int c = peer_ready(), d = peer_connect();
+    peer_invoke("r", big);
+    CU_ASSERT(status_is(peer_post(d, "/2018-06-01/runtime/invocation/r/response", "", "1"), 202));
+    peer_send(d, NEXT);
+    CU_ASSERT(peer_until(&peer.seen.idle, 1));
+    size_t got = 0;
+    for (ssize_t n; (n = recv(c, big, len, 0)) > 0;)
+        got += (size_t)n;
+    CU_ASSERT(got < len);
+    peer_invoke("r", "1");
+    CU_ASSERT(status_is(peer_answer(d), 200));
+    free(big);
+    close(c);
+    done(d);
+}
+
 TEST_MAIN("http_limits", TEST(test_conn_large_header), TEST(test_conn_slow_header_is_cheap), TEST(test_conn_cause_is_bounded),
           TEST(test_conn_endless_chunks), TEST(test_conn_claimed_length), TEST(test_conn_deadline_of_answer),
-          TEST(test_conn_deadline_of_request), TEST(test_conn_cap), TEST(test_conn_memory), TEST(test_conn_idle_memory))
+          TEST(test_conn_deadline_of_request), TEST(test_conn_cap), TEST(test_conn_memory), TEST(test_conn_idle_memory),
+          TEST(test_conn_idle_unread_event))
