@@ -69,9 +69,14 @@ void waiter_serve(struct pool_waiter *waiter, struct worker *worker)
     struct version *version = waiter->version;
     void *arg = waiter->arg;
     struct err err;
-    worker->provisioned |= waiter->provisioned; /* before it is assigned: its environment tells */
-    if (worker->state != WORKER_IDLE && worker_assign(worker, version, &err) < 0) {
-        waiter_fail(waiter, POOL_NO_SPAWNER, err.msg);
+    worker->provisioned |= waiter->provisioned;                                     /* before it is assigned: its environment tells */
+    if (worker->state != WORKER_IDLE && worker_assign(worker, version, &err) < 0) { /* it may have died a moment ago */
+        if (++waiter->failures >= POOL_MAKE_TRIES) {
+            waiter_fail(waiter, POOL_NO_SPAWNER, err.msg);
+            return;
+        }
+        waiter_harden(waiter);
+        pool_pump(waiter->pool);
         return;
     }
     unlink_waiter(waiter);

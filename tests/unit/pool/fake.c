@@ -22,8 +22,7 @@ struct session {
     void *arg;
     struct session_fds fds;
     uint32_t room;
-    bool provisioned;
-    bool started, ready, busy, answered;
+    bool provisioned, started, ready, busy, answered;
     struct session_event event;
     char *pending_log;
     bool paused;
@@ -197,8 +196,9 @@ static void runtime_starts(uint32_t room)
 
 int session_start(struct session *s, const char *const *env, size_t count, struct err *err)
 {
-    (void)err;
     assert(!s->started);
+    if (fake.dead_blanks && fake.dead_blanks--)
+        return err_set(err, ERR_UNAVAILABLE, "the runtime has closed its channel");
     s->provisioned = false;
     for (size_t i = 0; i < count; i++) {
         assert(strchr(env[i], '='));

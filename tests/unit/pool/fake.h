@@ -33,6 +33,7 @@ struct fake {
     bool spawner_gone;      /* sends fail */
     bool no_boot, no_ready; /* runtimes do not say BOOTED, READY */
     bool init_fails;
+    int dead_blanks;                     /* so many of those that are taken next have died, unheard */
     int exec_errno;                      /* the runtime says EXEC_FAILED */
     const char *exec_machine;            /* in it; "" unless a test sets it */
     bool echo;                           /* runtimes answer at once with the event */

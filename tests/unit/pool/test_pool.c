@@ -75,6 +75,26 @@ static void test_pool_blanks_are_kept(void)
     end(f);
 }
 
+/* A blank that died a moment ago costs a visit another blank, not its answer; where all do, the visit fails in the end. */
+static void test_pool_blanks_that_died(void)
+{
+    fake_open(&(struct pool_options){.blanks_min = 3});
+    struct function_version *f = fake_version("f"), *g = fake_version("g");
+    pool_prepare(fake.pool, f);
+    CU_ASSERT(FAKE_UNTIL(stats().blanks == 3));
+    fake.dead_blanks = 2;
+    visit_once(f);
+    CU_ASSERT(fake.dead_blanks == 0 && fake_count(SPAWN_ROOM_KILL) == 2);
+    fake.dead_blanks = 100;
+    struct visit v;
+    visit_acquire(&v, g);
+    CU_ASSERT(FAKE_UNTIL(v.failed == 1));
+    CU_ASSERT(v.failure == POOL_NO_SPAWNER && v.acquired == 0);
+    fake.dead_blanks = 0;
+    function_version_unref(g);
+    end(f);
+}
+
 static void test_pool_taken_before_booted(void)
 {
     fake_open(&(struct pool_options){.blanks_off = true});
@@ -451,8 +471,9 @@ static void test_pool_free_in_flight(void)
     CU_ASSERT(a.lost == 1 && b.lost + b.failed == 1 && c.lost + c.failed == 1);
 }
 
-TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_taken_before_booted),
-          TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire), TEST(test_pool_spawner_lost),
-          TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset), TEST(test_pool_restart), TEST(test_pool_exits),
-          TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing), TEST(test_pool_does_not_wait_for_the_dead),
-          TEST(test_pool_measures), TEST(test_pool_zygote_is_replaced), TEST(test_pool_drain), TEST(test_pool_free_in_flight))
+TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_blanks_that_died),
+          TEST(test_pool_taken_before_booted), TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire),
+          TEST(test_pool_spawner_lost), TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset),
+          TEST(test_pool_restart), TEST(test_pool_exits), TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing),
+          TEST(test_pool_does_not_wait_for_the_dead), TEST(test_pool_measures), TEST(test_pool_zygote_is_replaced), TEST(test_pool_drain),
+          TEST(test_pool_free_in_flight))
