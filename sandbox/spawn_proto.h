@@ -139,8 +139,8 @@ struct spawn_msg {
             int64_t go_us; /* monotonic clock when GO was sent: user code's init began; 0: not known */
         } assigned;        /* ROOM_ASSIGNED */
         struct {
-            int32_t pid;        /* of the runtime process as the host sees it (in the outermost namespace we can name) */
-            uint32_t booted_us; /* from ROOM_MAKE to sealed */
+            int32_t pid;                  /* of the runtime process as the host sees it (in the outermost namespace we can name) */
+            uint32_t booted_us, one_life; /* from ROOM_MAKE to sealed; whether ROOM_RESET is refused */
         } ready;
     };
 };

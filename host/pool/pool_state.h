@@ -69,10 +69,10 @@ struct worker {
     char **env; /* NULL-terminated; kept for a reset */
 
     int64_t init_us;
-    bool booted, was_reset, answered;
-    bool restarting;           /* a reset whose visit waits */
-    const char *refused;       /* the error type that its init ends with, unstarted; or NULL. refusal says why */
-    bool provisioned, surplus; /* surplus: was provisioned, ends with its visit */
+    bool booted, was_reset, answered, one_life; /* one_life: its room cannot be reset */
+    bool restarting;                            /* a reset whose visit waits */
+    const char *refused;                        /* the error type that its init ends with, unstarted; or NULL. refusal says why */
+    bool provisioned, surplus;                  /* surplus: was provisioned, ends with its visit */
     char refusal[160];
     uint32_t kill_tries;
 

@@ -314,7 +314,7 @@ static int take_session(struct worker *worker, int *fds, size_t nfds, struct err
     return err_set(err, ERR_CORRUPT, "the spawner sent %zu descriptors", nfds);
 }
 
-static void on_room_ready(struct worker *worker, int *fds, size_t nfds)
+static void on_room_ready(struct worker *worker, const struct spawn_msg *msg, int *fds, size_t nfds)
 {
     struct pool *pool = worker->pool;
     bool fresh = worker->state == WORKER_MAKING;
@@ -322,6 +322,7 @@ static void on_room_ready(struct worker *worker, int *fds, size_t nfds)
         return; /* being killed meanwhile */
     struct err err;
     worker->booted = !boots(worker);
+    worker->one_life = msg->ready.one_life != 0;
     if (take_session(worker, fds, nfds, &err) < 0) {
         log_warn("worker.session_failed", "worker=%u error=%s", worker->room_id, err.msg);
         worker_tell_lost(worker, err.msg);
@@ -369,7 +370,7 @@ void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds
 {
     switch (msg->op) {
     case SPAWN_ROOM_READY:
-        on_room_ready(worker, fds, nfds);
+        on_room_ready(worker, msg, fds, nfds);
         break;
     case SPAWN_ROOM_FAILED:
         on_room_failed(worker, msg);

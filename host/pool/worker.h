@@ -92,7 +92,8 @@ void worker_drain_log(struct worker *worker);
 void worker_release(struct worker *worker); /* after idle */
 void worker_reset(struct worker *worker);   /* everything in it is killed, /tmp kept; the next visit initialises again */
 void worker_retire(struct worker *worker);
-/* False: its zygote is gone, which alone could put another runtime into its room. A reset ends it then. */
+/* False: its zygote is gone, which alone could put another runtime into its room, or the host has no room that is safe to clear. A reset
+ * ends it then. */
 bool worker_can_restart(const struct worker *worker);
 /* Resets and stays with the visit, which hears ready or init_error again: init past its 10 seconds. */
 void worker_restart(struct worker *worker);

@@ -61,7 +61,7 @@ void worker_retire(struct worker *worker)
 
 bool worker_can_restart(const struct worker *worker)
 {
-    return worker->zygote_id == worker->zygote->id;
+    return worker->zygote_id == worker->zygote->id && !worker->one_life;
 }
 
 /* for_visit: the same visit goes on in it, so being retired does not matter yet. */

@@ -67,6 +67,11 @@ struct room *room_find(struct spawner *spawner, uint32_t id)
     return room;
 }
 
+bool room_has_one_life(const struct room *room)
+{
+    return room->spawner->options->single_id;
+}
+
 void room_fail(struct room *room, const char *stage, const struct err *err)
 {
     if (room->state == ROOM_DYING)
@@ -94,7 +99,8 @@ static void welcome(struct room *room)
     struct spawn_msg msg = {.op = SPAWN_ROOM_READY,
                             .room_id = room->id,
                             .ready.pid = room->worker.pid,
-                            .ready.booted_us = (uint32_t)(clock_mono_us() - room->began_us)};
+                            .ready.booted_us = (uint32_t)(clock_mono_us() - room->began_us),
+                            .ready.one_life = room_has_one_life(room)};
     size_t n = room->was_reset ? SPAWN_FD_RUNTIME : SPAWN_FD_COUNT;
     room_set_state(room, ROOM_BLANK);
     spawner_send(room->spawner, &msg, room->ready, n);
@@ -408,6 +414,8 @@ void room_reset(struct room *room)
     struct err err = {0};
     if (!room->zygote)
         err_set(&err, ERR_UNAVAILABLE, "its zygote is gone");
+    else if (room_has_one_life(room))
+        err_set(&err, ERR_UNSUPPORTED, "its worker has the user id of whoever would clear it");
     else if (room->state != ROOM_BLANK && room->state != ROOM_LIVE && room->state != ROOM_EMPTY)
         err_set(&err, ERR_CONFLICT, "it cannot be reset in state %d", room->state);
     else if (sandbox_run_clear(room, &err) == 0) {

@@ -56,6 +56,9 @@ struct room {
 };
 
 struct room *room_find(struct spawner *spawner, uint32_t id);
+/* With one user id for everything a worker may signal whatever we send into its room: stop it, and us, who wait for it. What was once
+ * lived in is not cleared there but ended, from outside, by its pid 1. */
+bool room_has_one_life(const struct room *room);
 
 /* ROOM_* requests; each answers by itself. */
 void room_make(struct spawner *spawner, uint32_t id, uint32_t zygote_id, bool awaited);

@@ -2,6 +2,7 @@
 #include "sandbox/spawner/room_look.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,11 @@ static void on_oom(void *arg, uint32_t events)
         room->oom_kills++;
     if (room->state != ROOM_LIVE && room->state != ROOM_BLANK)
         return;
+    if (room_has_one_life(room)) { /* the others end with the room */
+        if (room->worker.pid)
+            kill(room->worker.pid, SIGKILL);
+        return;
+    }
     if (sandbox_run_clear(room, &err) < 0) { /* who is left keeps the limits */
         log_warn("room.oom", "room=%u error=\"%s\"", room->id, err.msg);
         return;
