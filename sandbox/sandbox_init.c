@@ -30,6 +30,7 @@
 #define BACKLOG 128
 #define INIT_FDS_MAX 16 /* it opens none after setting up */
 #define HOSTNAME "169-254-0-1"
+#define INOTIFY_INSTANCES "16" /* each can watch as many files as it likes; Debian's host allows 128 to a user */
 
 struct init {
     struct init_order order;
@@ -51,19 +52,34 @@ static int join_groups(struct init *init)
     return 0;
 }
 
+/* Best effort. */
+static void write_setting(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (write(fd, text, strlen(text)) < 0)
+        errno = 0;
+    close(fd);
+}
+
 /* Only this pid 1, for it is the root of the room's user namespace, may say where process numbers begin. They differ from
  * room to room and from the zygote's own number: OpenSSL notices a fork only by getpid(). Best effort; the spawner checks the
  * outcome. */
 static int number_processes(struct init *init)
 {
     char text[16];
-    int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    int len = snprintf(text, sizeof text, "%u", init->order.first_pid);
-    if (write(fd, text, (size_t)len) < 0)
-        errno = 0;
-    close(fd);
+    snprintf(text, sizeof text, "%u", init->order.first_pid);
+    write_setting("/proc/sys/kernel/ns_last_pid", text);
+    return 0;
+}
+
+/* What the kernel counts for the owner of a user namespace, who owns all rooms of a zygote, has a bound in each room. Best effort: the
+ * host's own bound is there as well. */
+static int bound_inotify(struct init *init)
+{
+    (void)init;
+    write_setting("/proc/sys/user/max_inotify_instances", INOTIFY_INSTANCES);
     return 0;
 }
 
@@ -183,6 +199,7 @@ static const struct {
     {"init proc", attach_proc},
     {"init tmp", attach_tmp},
     {"init numbers", number_processes},
+    {"init inotify", bound_inotify},
     {"init masks", mask_proc},
     {"init capabilities", give_up_everything},
     {"init filter", install_filter},

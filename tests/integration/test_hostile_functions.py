@@ -101,6 +101,13 @@ def test_descriptors(python):
     assert python("descriptors").body["errno"] == "EMFILE"
 
 
+def test_inotify_instances(python):
+    """Who takes all that it can get leaves some to the others of its account; what it took stays taken while it is kept."""
+    for memory in (256, 257, 258):
+        answer = python("inotify", MemorySize=memory)
+        assert answer.body == {"taken": 16, "error": "EMFILE"}, answer
+
+
 def test_a_gigabyte_on_stdout(stoke, python):
     """The log is bounded on disk and in stoked; the function is slowed, and perhaps out of time, not stoked."""
     before = resident_mb(stoke.process.pid)
