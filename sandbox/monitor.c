@@ -25,6 +25,7 @@
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 #include "sandbox/cgroup/cgroup.h"
+#include "sandbox/own_dir.h"
 #include "sandbox/rootless.h"
 #include "sandbox/spawner/spawner.h"
 #include "sandbox/tmpdisk/tmpdisk.h"
@@ -38,7 +39,8 @@
 struct monitor {
     const struct monitor_options *options;
     struct spawner_options spawner;
-    char *own_dir, *tmp_dir, *zygote_path, *missing;
+    char *zygote_path, *missing;
+    int own_dir, tmp_dir; /* data_dir/sandbox, and tmp/ in it */
     int lock, uid_lock, signals;
     int data_lock;     /* stoked's, as it was given to us, or -1 */
     uint32_t spawners; /* how many we have started */
@@ -59,20 +61,21 @@ static void say_failed(const struct err *err)
 
 static int lock_data(struct monitor *monitor, struct err *err)
 {
-    CLEANUP(freep) char *path = str_format("%s/lock", monitor->own_dir);
+    const char *data_dir = monitor->options->data_dir;
     int64_t deadline = clock_mono_us() + LOCK_US_MAX;
-    if (mkdir(monitor->own_dir, 0755) < 0 && errno != EEXIST)
-        return err_errno(err, "making %s", monitor->own_dir);
-    if (mkdir(monitor->tmp_dir, 0700) < 0 && errno != EEXIST)
-        return err_errno(err, "making %s", monitor->tmp_dir);
-    monitor->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int rc = own_dir_open(data_dir, SPAWNER_DIR, 0755, &monitor->own_dir, err);
+    if (rc == 0)
+        rc = own_dir_below(monitor->own_dir, SPAWNER_TMP_DIR, 0700, &monitor->tmp_dir, err);
+    if (rc < 0)
+        return rc;
+    monitor->lock = openat(monitor->own_dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (monitor->lock < 0)
-        return err_errno(err, "opening %s", path);
+        return err_errno(err, "opening the sandboxes' lock in %s", data_dir);
     while (flock(monitor->lock, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
-            return err_errno(err, "locking %s", path);
+            return err_errno(err, "locking the sandboxes of %s", data_dir);
         if (clock_mono_us() > deadline)
-            return err_set(err, ERR_CONFLICT, "another daemon's sandboxes use %s", monitor->own_dir);
+            return err_set(err, ERR_CONFLICT, "another daemon's sandboxes use %s", data_dir);
         usleep(20000);
     }
     return 0;
@@ -163,8 +166,6 @@ static void sweep(struct monitor *monitor, bool last)
 static int prepare(struct monitor *monitor, struct err *err)
 {
     const struct monitor_options *options = monitor->options;
-    monitor->own_dir = str_format("%s/%s", options->data_dir, SPAWNER_DIR);
-    monitor->tmp_dir = str_format("%s/tmp", monitor->own_dir);
     monitor->spawner.data_dir = options->data_dir;
     monitor->spawner.missing = "";
     raise_limit(RLIMIT_NOFILE);
@@ -312,7 +313,7 @@ static int serve(struct monitor *monitor, struct err *err)
 
 int monitor_run(const struct monitor_options *options)
 {
-    struct monitor monitor = {.options = options, .lock = -1, .uid_lock = -1, .signals = -1, .alive = -1};
+    struct monitor monitor = {.options = options, .own_dir = -1, .tmp_dir = -1, .lock = -1, .uid_lock = -1, .signals = -1, .alive = -1};
     struct err err = {0};
     monitor.data_lock = fcntl(MONITOR_LOCK_FD, F_GETFD) < 0 ? -1 : MONITOR_LOCK_FD;
     int rc = rootless_enter(&monitor.spawner, &err); /* does not return where it had to start this program again */
@@ -323,8 +324,8 @@ int monitor_run(const struct monitor_options *options)
     if (rc < 0)
         say_failed(&err);
     cgroup_close(monitor.spawner.cgroups);
-    free(monitor.own_dir);
-    free(monitor.tmp_dir);
+    fd_closep(&monitor.own_dir);
+    fd_closep(&monitor.tmp_dir);
     free(monitor.zygote_path);
     free(monitor.missing);
     return rc < 0;

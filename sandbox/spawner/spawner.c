@@ -23,6 +23,7 @@
 #include "lib/base/strutil.h"
 #include "sandbox/bpf/netlock.h"
 #include "sandbox/cgroup/cgroup.h"
+#include "sandbox/own_dir.h"
 #include "sandbox/spawner/room.h"
 #include "sandbox/spawner/spawn_check.h"
 #include "sandbox/spawn_link.h"
@@ -32,6 +33,7 @@
 #include "sandbox/tmpdisk/tmpdisk.h"
 #include "sandbox/spawner/zygotes.h"
 
+#define RUN_DIR "run"
 #define IDLE_AGAIN_US 1000
 #define IDLE_US 20000 /* without a message for so long, the pools are topped up */
 
@@ -326,23 +328,30 @@ static void open_lock(struct spawner *spawner)
 /* Our own mounts: what the host mounts later still arrives, what we mount stays with us. */
 static int arrange_mounts(struct spawner *spawner, struct err *err)
 {
-    const char *etc;
+    CLEANUP(fd_closep) int below = -1;
+    char path[64];
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         return err_errno(err, "making the spawner's mounts its own");
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return err_errno(err, "mounting the spawner's /proc");
-    spawner->run_dir = str_format("%s/%s/run", spawner->options->data_dir, SPAWNER_DIR);
-    if (mkdir(spawner->run_dir, 0755) < 0 && errno != EEXIST)
-        return err_errno(err, "making %s", spawner->run_dir);
-    if (mount("stoke", spawner->run_dir, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m") < 0 ||
-        mount(NULL, spawner->run_dir, NULL, MS_PRIVATE, NULL) < 0)
-        return err_errno(err, "mounting %s", spawner->run_dir);
-    CLEANUP(freep) char *root = str_format("%s/root", spawner->run_dir);
-    CLEANUP(freep) char *etc_dir = str_format("%s/etc", spawner->run_dir);
-    etc = etc_dir;
+    int rc = own_dir_open(spawner->options->data_dir, SPAWNER_DIR, 0755, &spawner->own_dir, err);
+    if (rc == 0)
+        rc = own_dir_below(spawner->own_dir, RUN_DIR, 0755, &below, err);
+    if (rc < 0)
+        return rc;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", below);
+    if (mount("stoke", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m") < 0)
+        return err_errno(err, "mounting the spawner's directory");
+    spawner->run_dir = openat(spawner->own_dir, RUN_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); /* what is mounted there */
+    if (spawner->run_dir < 0)
+        return err_errno(err, "opening the spawner's directory");
+    spawner->run_path = str_format("/proc/self/fd/%d", spawner->run_dir);
+    if (mount(NULL, spawner->run_path, NULL, MS_PRIVATE, NULL) < 0)
+        return err_errno(err, "keeping what is mounted in the spawner's directory");
     umask(022);
-    if (mkdir(root, 0755) < 0 || mkdir(etc, 0755) < 0)
-        return err_errno(err, "making %s", etc);
+    if (mkdirat(spawner->run_dir, "root", 0755) < 0 || mkdirat(spawner->run_dir, "etc", 0755) < 0)
+        return err_errno(err, "making the spawner's directories");
+    CLEANUP(freep) char *etc = str_format("%s/etc", spawner->run_path);
     return etc_prepare(etc, err);
 }
 
@@ -350,7 +359,7 @@ static int open_parts(struct spawner *spawner, struct err *err)
 {
     const struct spawner_options *options = spawner->options;
     CLEANUP(freep) char *trees = str_format("%s/trees", options->data_dir);
-    CLEANUP(freep) char *disks = str_format("%s/%s/tmp", options->data_dir, SPAWNER_DIR);
+    CLEANUP(fd_closep) int disks = -1;
     spawner->own_mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     spawner->own_pid = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     spawner->zygote_binary = open(options->zygote_path, O_PATH | O_CLOEXEC);
@@ -358,11 +367,11 @@ static int open_parts(struct spawner *spawner, struct err *err)
         return err_errno(err, "opening the spawner's namespaces");
     if (spawner->zygote_binary < 0)
         return err_errno(err, "opening %s", options->zygote_path);
-    if (mkdir(disks, 0700) < 0 && errno != EEXIST)
-        return err_errno(err, "making %s", disks);
-    int rc = find_filters(&spawner->filters, err);
+    int rc = own_dir_below(spawner->own_dir, SPAWNER_TMP_DIR, 0700, &disks, err);
     if (rc == 0)
-        rc = views_open(spawner->run_dir, trees, &spawner->views, err);
+        rc = find_filters(&spawner->filters, err);
+    if (rc == 0)
+        rc = views_open(spawner->run_path, trees, &spawner->views, err);
     if (rc == 0)
         rc = tmpdisk_open(disks, options->rootless, &spawner->disks, err);
     if (rc == 0)

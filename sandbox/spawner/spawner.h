@@ -24,6 +24,7 @@ struct views;
 struct zygote;
 
 #define SPAWNER_DIR "sandbox"      /* below the data directory: the spawner's own */
+#define SPAWNER_TMP_DIR "tmp"      /* in it: the images of /tmp disks */
 #define SPAWNER_IDS_OF_ROOMS 8192u /* uids from here on are rooms', two each; those before are zygotes' */
 #define SPAWNER_ROOMS_MAX ((65536u - SPAWNER_IDS_OF_ROOMS) / 2)
 
@@ -62,7 +63,8 @@ struct spawner {
     struct netlock *lock; /* NULL where BPF is not to be had; lock_missing says why */
     char lock_missing[ERR_MSG_MAX];
     struct cgroup *zygote_group; /* of all zygotes and helpers; NULL when it could not be made */
-    char *run_dir;               /* a tmpfs of ours: root/ etc/ views/ */
+    int own_dir, run_dir;        /* data_dir/sandbox; run/ in it: a tmpfs of ours: root/ etc/ views/ */
+    char *run_path;              /* the way to run_dir through its descriptor, in our own mount namespace */
     int own_mnt, own_pid;        /* our namespaces */
     int zygote_binary;           /* stoke-zygote, to exec by descriptor */
     int filters;                 /* seccomp filters we were started with: everyone inherits them */

@@ -64,18 +64,15 @@ static void arrange_descriptors(const struct birth *birth)
 
 static void build_template(const struct birth *birth)
 {
-    const struct spawner *spawner = birth->spawner;
     struct zygote_report report = {.said = ZYGOTE_TEMPLATE};
     struct err err;
-    char root[512], etc[512], answer;
-    snprintf(root, sizeof root, "%s/root", spawner->run_dir);
-    snprintf(etc, sizeof etc, "%s/etc", spawner->run_dir);
-    const struct template_spec spec = {.root = root,
-                                       .etc = etc,
+    char answer;
+    const struct template_spec spec = {.root = "root",
+                                       .etc = "etc",
                                        .prefix = birth->zygote->spec.prefix,
                                        .var_runtime = birth->zygote->spec.var_runtime,
-                                       .can_mknod = !spawner->options->rootless};
-    if (unshare(CLONE_NEWNS) < 0)
+                                       .can_mknod = !birth->spawner->options->rootless};
+    if (unshare(CLONE_NEWNS) < 0) /* which takes the working directory, and no descriptor, to the new mounts */
         die("unshare", errno, strerror(errno));
     if (template_build(&spec, &err) < 0)
         die("template", err.code, err.msg);
@@ -111,7 +108,10 @@ static void become_zygote(const struct birth *birth)
     sigset_t none;
     sigemptyset(&none);
     setsid();
+    int there = fchdir(birth->spawner->run_dir);
     arrange_descriptors(birth);
+    if (there < 0)
+        die("chdir", errno, strerror(errno));
     if (fd_write_file(AT_FDCWD, "/proc/self/oom_score_adj", ZYGOTE_OOM_SCORE, &err) < 0)
         errno = 0; /* a preference only */
     build_template(birth);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/mount.h>
@@ -63,7 +64,6 @@ TAILQ_HEAD(golden_list, golden);
 
 struct tmpdisks {
     enum backend backend;
-    char dir[400];
     int dirfd;
     char missing[512];
     struct golden_list goldens; /* last used first */
@@ -88,7 +88,7 @@ static int golden_of(struct tmpdisks *disks, uint32_t size_mb, int *ret_fd, stru
         if (!golden)
             return err_set(err, ERR_NO_MEMORY, "no memory for an image");
         golden->size_mb = size_mb;
-        if (tmpdisk_loop_golden(disks->dirfd, disks->dir, size_mb, &golden->fd, err) < 0) {
+        if (tmpdisk_loop_golden(disks->dirfd, size_mb, &golden->fd, err) < 0) {
             free(golden);
             return -(int)err->kind;
         }
@@ -120,8 +120,7 @@ static int disk_make(struct tmpdisks *disks, uint32_t size_mb, struct tmpdisk **
     if (!disk)
         return err_set(err, ERR_NO_MEMORY, "no memory for a /tmp");
     *disk = (struct tmpdisk){.owner = disks, .size_mb = size_mb, .mount_fd = -1};
-    if (golden_of(disks, size_mb, &golden, err) < 0 ||
-        tmpdisk_loop_mount(disks->dirfd, disks->dir, golden, &disk->mount_fd, &disk->loop, err) < 0) {
+    if (golden_of(disks, size_mb, &golden, err) < 0 || tmpdisk_loop_mount(disks->dirfd, golden, &disk->mount_fd, &disk->loop, err) < 0) {
         free(disk);
         return -(int)err->kind;
     }
@@ -296,7 +295,7 @@ void tmpdisk_refill(struct tmpdisks *disks)
 
 /* ---- start and end */
 
-int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, struct err *err)
+int tmpdisk_open(int dirfd, bool rootless, struct tmpdisks **ret_disks, struct err *err)
 {
     struct tmpdisks *disks = calloc(1, sizeof *disks);
     if (!disks)
@@ -304,22 +303,18 @@ int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, st
     *disks = (struct tmpdisks){.backend = BACKEND_TMPFS, .dirfd = -1, .wanted_mb = DEFAULT_MB};
     TAILQ_INIT(&disks->goldens);
     TAILQ_INIT(&disks->pool);
-    if (!str_copy(disks->dir, sizeof disks->dir, dir)) {
-        free(disks);
-        return err_set(err, ERR_TOO_LARGE, "the path %s is too long", dir);
-    }
     if (rootless) {
         snprintf(disks->missing, sizeof disks->missing,
                  "/tmp counts against a function's memory: a disk for it needs root (start stoked as root).");
         *ret_disks = disks;
         return 0;
     }
-    disks->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    disks->dirfd = fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
     if (disks->dirfd < 0) {
         free(disks);
-        return err_errno(err, "opening the directory of /tmp images %s", dir);
+        return err_errno(err, "keeping the directory of /tmp images");
     }
-    tmpdisk_sweep(dir);
+    tmpdisk_sweep(dirfd);
     struct err why;
     struct tmpdisk *first;
     disks->backend = BACKEND_LOOP;
@@ -396,16 +391,25 @@ static void detach_loops(const char *dir)
     closedir(blocks);
 }
 
-void tmpdisk_sweep(const char *dir)
+void tmpdisk_sweep(int dirfd)
 {
-    CLEANUP(freep) char *real = realpath(dir, NULL);
-    DIR *images = real ? opendir(real) : NULL;
+    char path[64], real[PATH_MAX + 1];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", dirfd);
+    ssize_t n = readlink(path, real, sizeof real - 1); /* the kernel's word: nobody's link is followed */
+    int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *images = copy < 0 ? NULL : fdopendir(copy);
     struct dirent *entry;
-    if (!images)
+    if (!images || n < 0) {
+        if (images)
+            closedir(images);
+        else
+            fd_closep(&copy);
         return;
+    }
+    real[n] = '\0';
     detach_loops(real);
     while ((entry = readdir(images)))
         if (str_ends(entry->d_name, ".img"))
-            unlinkat(dirfd(images), entry->d_name, 0);
+            unlinkat(dirfd, entry->d_name, 0);
     closedir(images);
 }

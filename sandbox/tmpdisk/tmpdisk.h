@@ -2,7 +2,7 @@
  * loop-ext4 (a sparse ext4 image and a loop device each, from a small pool), ext4-project-quota where the kernel has it,
  * tmpfs when rootless (counted in the function's memory; said in health). Spawner only, one thread.
  *
- *     tmpdisk_open(dir, rootless, &disks, &err);
+ *     tmpdisk_open(dirfd, rootless, &disks, &err);
  *     tmpdisk_take(disks, 512, uid, gid, &disk, &mount_fd, &err);      // a detached mount, nosuid nodev, mode 1777
  *     tmpdisk_give_back(disk);                                  // after its users are gone: wiped or destroyed
  */
@@ -17,8 +17,8 @@
 struct tmpdisks;
 struct tmpdisk;
 
-/* dir: an existing directory for images, root's own. Also sweeps images and loop devices a dead spawner left there. */
-int tmpdisk_open(const char *dir, bool rootless, struct tmpdisks **ret_disks, struct err *err) WARN_UNUSED;
+/* dirfd: a directory for images, root's own; borrowed. Also sweeps images and loop devices a dead spawner left there. */
+int tmpdisk_open(int dirfd, bool rootless, struct tmpdisks **ret_disks, struct err *err) WARN_UNUSED;
 void tmpdisk_close(struct tmpdisks *disks);
 const char *tmpdisk_backend(const struct tmpdisks *disks); /* "loop-ext4", ... static */
 bool tmpdisk_is_memory(const struct tmpdisks *disks);      /* what is in it counts as memory of its users */
@@ -31,5 +31,5 @@ int tmpdisk_take(struct tmpdisks *disks, uint32_t size_mb, uid_t uid, gid_t gid,
 void tmpdisk_give_back(struct tmpdisk *disk);
 /* Tops the pool up by at most one image; call when idle. */
 void tmpdisk_refill(struct tmpdisks *disks);
-/* For the monitor, after everything is dead: detaches loop devices and deletes images below dir. */
-void tmpdisk_sweep(const char *dir);
+/* For the monitor, after everything is dead: detaches loop devices and deletes images in that directory. */
+void tmpdisk_sweep(int dirfd);

@@ -28,13 +28,16 @@
 #define METADATA_MB 4       /* bitmaps, descriptors, superblocks of an image */
 #define COPY_BYTES (1u << 20)
 #define FLUSH_WORTH_BLOCKS 1024 /* more than 4 MB used: unmounting would write them all first */
+#define PASSED_FD 3             /* of a program that we run */
+#define PASSED_FILE "/proc/self/fd/3"
 #define EXT4_SHUTDOWN _IOR('X', 125, uint32_t)
 #define EXT4_SHUTDOWN_NO_FLUSH 2u
 
 /* ---- programs */
 
-/* Runs a program of the system's, found where distributions put it, with its output dropped. */
-static int run(const char *name, char *const argv[], struct err *err)
+/* Runs a program of the system's, found where distributions put it, with its output dropped. It has fd, if that is none of -1, as
+ * PASSED_FD. */
+static int run(const char *name, char *const argv[], int fd, struct err *err)
 {
     static const char *const dirs[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
     extern char **environ;
@@ -43,6 +46,8 @@ static int run(const char *name, char *const argv[], struct err *err)
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
     posix_spawn_file_actions_adddup2(&actions, 0, 1);
     posix_spawn_file_actions_adddup2(&actions, 0, 2);
+    if (fd >= 0)
+        posix_spawn_file_actions_adddup2(&actions, fd, PASSED_FD);
     int rc = ENOENT;
     pid_t pid = -1;
     for (size_t i = 0; rc == ENOENT && i < ARRAY_LEN(dirs); i++) {
@@ -67,7 +72,7 @@ static int run(const char *name, char *const argv[], struct err *err)
 int tmpdisk_loop_check(struct err *err)
 {
     struct err ignored;
-    if (access("/dev/loop-control", F_OK) < 0 && run("modprobe", (char *[]){(char *)"modprobe", (char *)"loop", NULL}, &ignored) < 0)
+    if (access("/dev/loop-control", F_OK) < 0 && run("modprobe", (char *[]){(char *)"modprobe", (char *)"loop", NULL}, -1, &ignored) < 0)
         return err_set(err, ERR_UNSUPPORTED, "this kernel offers no loop devices (/dev/loop-control): load the module `loop`");
     CLEANUP(fd_closep) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0) {
@@ -218,13 +223,13 @@ static void next_name(char *name, size_t cap)
     snprintf(name, cap, "%d-%u.img", getpid(), ++counter);
 }
 
-int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount_fd, int *ret_loop, struct err *err)
+int tmpdisk_loop_mount(int dirfd, int golden_fd, int *ret_mount_fd, int *ret_loop, struct err *err)
 {
     char name[40];
     next_name(name, sizeof name);
     CLEANUP(fd_closep) int image = openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     if (image < 0)
-        return err_errno(err, "making the image %s/%s", dir, name);
+        return err_errno(err, "making the image %s", name);
     int rc = copy_sparse(golden_fd, image, err);
     if (rc == 0)
         rc = mount_image(dirfd, name, ret_mount_fd, ret_loop, err);
@@ -232,7 +237,7 @@ int tmpdisk_loop_mount(int dirfd, const char *dir, int golden_fd, int *ret_mount
     return rc;
 }
 
-static int make_fs(const char *path, uint32_t size_mb, struct err *err)
+static int make_fs(int image, uint32_t size_mb, struct err *err)
 {
     char inodes[16];
     snprintf(inodes, sizeof inodes, "%u", size_mb * TMPDISK_INODES_PER_MB);
@@ -251,9 +256,9 @@ static int make_fs(const char *path, uint32_t size_mb, struct err *err)
                     (char *)"^has_journal,^resize_inode,metadata_csum,extent,dir_index,huge_file,64bit",
                     (char *)"-E",
                     (char *)"lazy_itable_init=1,nodiscard",
-                    (char *)path,
+                    (char *)PASSED_FILE,
                     NULL};
-    if (run("mkfs.ext4", argv, err) < 0) {
+    if (run("mkfs.ext4", argv, image, err) < 0) {
         if (err->code == ENOENT)
             return err_set(err, ERR_UNSUPPORTED, "mkfs.ext4 is not installed: install e2fsprogs");
         return err_wrap(err, "making a file system of %u MB", size_mb);
@@ -261,26 +266,24 @@ static int make_fs(const char *path, uint32_t size_mb, struct err *err)
     return 0;
 }
 
-int tmpdisk_loop_golden(int dirfd, const char *dir, uint32_t size_mb, int *ret_fd, struct err *err)
+int tmpdisk_loop_golden(int dirfd, uint32_t size_mb, int *ret_fd, struct err *err)
 {
-    char name[40], path[512];
+    char name[40];
     next_name(name, sizeof name);
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return err_set(err, ERR_TOO_LARGE, "the path %s is too long", dir);
     CLEANUP(fd_closep) int image = openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
     CLEANUP(fd_closep) int mount_fd = -1;
     if (image < 0)
-        return err_errno(err, "making the image %s", path);
+        return err_errno(err, "making the image %s", name);
     off_t table = (off_t)size_mb * TMPDISK_INODES_PER_MB * INODE_BYTES;
     int rc, loop;
     if (ftruncate(image, ((off_t)(size_mb + METADATA_MB) << 20) + table) < 0)
-        rc = err_errno(err, "sizing the image %s", path);
-    else if ((rc = make_fs(path, size_mb, err)) == 0 && (rc = mount_image(dirfd, name, &mount_fd, &loop, err)) == 0) {
+        rc = err_errno(err, "sizing the image %s", name);
+    else if ((rc = make_fs(image, size_mb, err)) == 0 && (rc = mount_image(dirfd, name, &mount_fd, &loop, err)) == 0) {
         if (unlinkat(mount_fd, "lost+found", AT_REMOVEDIR) < 0 || fchmodat(mount_fd, ".", 01777, 0) < 0)
-            rc = err_errno(err, "emptying the image %s", path);
+            rc = err_errno(err, "emptying the image %s", name);
         fd_closep(&mount_fd); /* unmounts, and so writes everything */
         if (rc == 0 && fsync(image) < 0)
-            rc = err_errno(err, "writing the image %s", path);
+            rc = err_errno(err, "writing the image %s", name);
     }
     unlinkat(dirfd, name, 0);
     if (rc == 0)

@@ -51,6 +51,30 @@ def in_background(call, *args, **more):
     return thread
 
 
+# ---- a stoked that somebody has taken over, who may rename what lies in the data directory
+
+def test_the_privileged_follow_no_link(own, tmp_path):
+    """Neither the monitor, which sweeps, nor the next spawner, which mounts and makes files, leaves the directory that is root's."""
+    _, spawner = family(own)
+    victim = tmp_path / "images"
+    victim.mkdir()
+    (victim / "kept.img").write_text("somebody's disk")
+    data, uid = pathlib.Path(own.data), os.stat(own.data).st_uid
+    (data / "sandbox").rename(data / "moved")
+    for link in ("tmp", "run"):
+        (data / "sandbox").mkdir(exist_ok=True)
+        (data / "sandbox" / link).symlink_to(victim)
+    os.chown(data / "sandbox", uid, uid)
+    os.kill(spawner, signal.SIGKILL)
+    assert own.process.wait(60 * SLOW) != 0
+    assert os.listdir(victim) == ["kept.img"]
+    assert "belongs to uid" in own.log()
+    shutil.rmtree(data / "sandbox")
+    (data / "moved").rename(data / "sandbox")
+    own.start()
+    honest_answers(own)
+
+
 # ---- the lock on the data directory
 
 def test_restart_at_once_after_kill(own):

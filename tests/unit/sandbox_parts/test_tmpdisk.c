@@ -24,6 +24,7 @@
 #include "tests/unit/cunit.h"
 
 static char dir[64];
+static int dir_fd;
 static struct tmpdisks *disks;
 static struct err err;
 
@@ -270,7 +271,7 @@ static void test_tmpdisk_sweep(void)
     close(control);
     close(image);
     int before = loops_in_use();
-    tmpdisk_sweep(dir);
+    tmpdisk_sweep(dir_fd);
     CU_ASSERT_EQUAL(loops_in_use(), before - 1);
     CU_ASSERT(access(path, F_OK) < 0);
 }
@@ -284,7 +285,7 @@ static void test_tmpdisk_loop_gone(void)
 
 static void test_tmpdisk_tmpfs(void)
 {
-    OK(tmpdisk_open(dir, true, &disks, &err));
+    OK(tmpdisk_open(dir_fd, true, &disks, &err));
     CU_ASSERT_STRING_EQUAL(tmpdisk_backend(disks), "tmpfs");
     CU_ASSERT(tmpdisk_missing(disks)[0] != '\0');
     quotas(16);
@@ -303,7 +304,7 @@ int main(void)
         return 77;
     }
     snprintf(dir, sizeof dir, "/var/tmp/stoke-tmpdisk-XXXXXX");
-    if (!mkdtemp(dir) || tmpdisk_open(dir, false, &disks, &err) < 0) {
+    if (!mkdtemp(dir) || (dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || tmpdisk_open(dir_fd, false, &disks, &err) < 0) {
         printf("%s\n", err.msg);
         return 1;
     }
