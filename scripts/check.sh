@@ -4,7 +4,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 quick=0
-[ "${1:-}" = --quick ] && quick=1
+case "$*" in
+"") ;;
+--quick) quick=1 ;;
+*) echo "usage: ./check [--quick]" >&2; exit 2 ;;
+esac
 
 out=build-check
 logs=$out/logs
@@ -86,6 +90,7 @@ suite() { # BUILD PYTEST_ARGS...
 }
 not_rics=(--ignore tests/integration/test_rics.py --ignore tests/integration/test_rics_deployed.py)
 integration() { suite gcc tests/integration "${not_rics[@]}"; }
+demo() { STOKE_BUILD=$PWD/build .venv/bin/python -m pytest -q -rs -p no:cacheprovider tests/demo; } # builds as ./run does
 rics() { suite gcc tests/integration/test_rics.py tests/integration/test_rics_deployed.py; } # builds the official runtime clients first, where their toolchains are
 
 # A sanitizer's report is a test that fails: tests/lib/sanitizer.py. The crash test is what races most; what hostile functions do
@@ -155,6 +160,7 @@ if [ $quick = 0 ]; then
         stage clients clients
         stage integration integration
         stage rics rics
+        stage demo demo
         together integration-asan integration_asan integration-tsan integration_tsan
     fi
     stage containment containment
