@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUDGET_AVAILABLE_US (100 * 1000) /* MemAvailable is read at most this often */
+#define BUDGET_AVAILABLE_US (100 * 1000) /* MemAvailable is read at most this often, */
+#define BUDGET_PLENTY_US (2000 * 1000)   /* and by whoever asks only when it is so old, where there is plenty: the pool's tick reads it */
 
 /* A running estimate of what one worker takes. */
 struct budget_need {

@@ -43,6 +43,31 @@ static void test_budget(void)
     unlink(path);
 }
 
+/* Where there is plenty, what was read a second ago will do; where there is not, what is asked for is looked up. */
+static void test_budget_reads_seldom(void)
+{
+    char path[] = "/tmp/stoke-meminfo-XXXXXX";
+    close(mkstemp(path));
+    struct budget budget;
+    budget_init(&budget, 8ull << 30, 200 << 20);
+    budget.meminfo = path;
+    budget.read_us = 0;
+    write_meminfo(path, 1000 * 1024);
+    CU_ASSERT(budget_admits(&budget, 100 << 20));
+    write_meminfo(path, 90 * 1024);
+    budget.read_us = clock_mono_us() - BUDGET_PLENTY_US / 2;
+    CU_ASSERT(budget_admits(&budget, 100 << 20));
+    CU_ASSERT(!budget_admits(&budget, 400 << 20));
+    CU_ASSERT(!budget_admits(&budget, 1));
+    write_meminfo(path, 1000 * 1024);
+    budget.read_us = 0;
+    CU_ASSERT(budget_admits(&budget, 1));
+    write_meminfo(path, 90 * 1024);
+    budget.read_us = clock_mono_us() - BUDGET_PLENTY_US;
+    CU_ASSERT(!budget_admits(&budget, 1));
+    unlink(path);
+}
+
 static void test_budget_learn(void)
 {
     struct budget_need need = {0};
@@ -129,4 +154,4 @@ static void test_zygote_flaps(void)
     fake_close();
 }
 
-TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_learn), TEST(test_env), TEST(test_zygote_flaps))
+TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_reads_seldom), TEST(test_budget_learn), TEST(test_env), TEST(test_zygote_flaps))
