@@ -136,6 +136,20 @@ static void arrange_descriptors(void)
         zygote_fail("close_range", errno);
 }
 
+bool zygote_is_awaited(void)
+{
+    return z.order.awaited != 0;
+}
+
+void zygote_say_sealed(void)
+{
+    if (z.said_sealed)
+        return;
+    z.said_sealed = true;
+    if (send(CHANNEL_CONTROL_FD, ZYGOTE_SEALED, strlen(ZYGOTE_SEALED), MSG_NOSIGNAL) < 0)
+        _exit(1);
+}
+
 static void become_worker(void)
 {
     const char *stage = "";
@@ -154,20 +168,6 @@ static void become_worker(void)
     /* Its own /proc/self must be readable to it; what may be read there is its own. */
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         zygote_fail("dumpable", errno);
-}
-
-bool zygote_is_awaited(void)
-{
-    return z.order.awaited != 0;
-}
-
-void zygote_say_sealed(void)
-{
-    if (z.said_sealed)
-        return;
-    z.said_sealed = true;
-    if (send(CHANNEL_CONTROL_FD, ZYGOTE_SEALED, strlen(ZYGOTE_SEALED), MSG_NOSIGNAL) < 0)
-        _exit(1);
 }
 
 void zygote_await_go(void)
@@ -226,6 +226,8 @@ static bool carry_out(void)
     z.reported = false;
     if (_setjmp(z.worker)) {
         become_worker();
+        if (zygote_is_awaited()) /* what the spawner has to look at, and to do, goes on beside the rest of our start */
+            zygote_say_sealed();
         if (z.hooks && z.hooks->after_fork_child)
             z.hooks->after_fork_child();
         return true;

@@ -17,7 +17,8 @@
  *     spawner -> worker   "GO" (2 bytes)       code is at /var/task and /opt, the limits hold; user code may be touched.
  *                                              End of file instead of GO: the room is over, exit.
  *
- *  - A forked runtime (Python) calls zygote_await_go(): it sends SEALED, waits for GO and closes descriptor 4.
+ *  - A forked runtime (Python) calls zygote_await_go(): it sends SEALED, waits for GO and closes descriptor 4. For one that a visit
+ *    waits for, SEALED was sent as soon as it was true.
  *  - An exec'd runtime that boots before GO (Node): stoke-zygote sends SEALED and execs
  *        INTERPRETER /var/runtime/bootstrap.mjs
  *    with descriptors 0 (/dev/null), 1, 2 (log pipe), 3 (channel) and 4 (control), all blocking, none close-on-exec, the
