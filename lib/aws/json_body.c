@@ -4,7 +4,6 @@
  * bytes, is parsed into a tree. */
 #include "lib/aws/codec.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,16 +74,18 @@ static const char *wanted(const struct scan *s)
  * backslash. */
 static char unescape(const char *p, const char *quote, size_t *ret_bytes)
 {
-    char hex[5] = "", *end;
+    char hex[5] = "";
     *ret_bytes = 2;
     if (quote - p >= 2 && p[1] == '/')
         return '/';
-    if (quote - p < 6 || p[1] != 'u' || !isxdigit((unsigned char)p[2]))
+    if (quote - p < 6 || p[1] != 'u')
         return '\0';
     memcpy(hex, p + 2, 4);
+    if (strspn(hex, "0123456789abcdefABCDEF") != 4)
+        return '\0';
     *ret_bytes = 6;
-    unsigned long code = strtoul(hex, &end, 16);
-    return *end == '\0' && code < 0x80 ? (char)code : '\0';
+    unsigned long code = strtoul(hex, NULL, 16);
+    return code < 0x80 ? (char)code : '\0';
 }
 
 /* Base64 has no character that JSON must escape, but some writers escape the slash (PHP), the plus (.NET) or the equals sign (Gson):

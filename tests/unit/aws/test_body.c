@@ -123,7 +123,8 @@ static void test_body_blob(void)
     CU_ASSERT(call.blob_count == 1 && call.blob[0].raw.n == 4 && memcmp(call.blob[0].raw.p, "a/b+", 4) == 0);
     CU_ASSERT_EQUAL(parse(CREATE("\"Code\":{\"ZipFile\":\"\\u002Ba\\u002f\\/b\\u003D\\u003d\"}")), 0); /* as .NET and Gson do */
     CU_ASSERT(call.blob_count == 1 && call.blob[0].raw.n == 7 && memcmp(call.blob[0].raw.p, "+a//b==", 7) == 0);
-    for (const char *const *other = (const char *const[]){"\\u00e4", "\\u002", "\\u 2b ", "\\u+02b", "\\n", "\\\\", "\\u0000", NULL};
+    for (const char *const *other =
+             (const char *const[]){"\\u00e4", "\\u002", "\\u 2b ", "\\u+02b", "\\u0x2b", "\\n", "\\\\", "\\u0000", NULL};
          *other; other++) {
         CLEANUP(freep) char *body = str_format(CREATE("\"Code\":{\"ZipFile\":\"abc%s\"}"), *other);
         int rc = parse(body); /* what is no JSON either is refused here, the others by who decodes the base64 */
