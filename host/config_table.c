@@ -67,7 +67,7 @@ const struct config_setting config_table[] = {
      "Time for a client to send a whole request, and to take any part of its answer."},
     {"http.idle_timeout", CONFIG_INT, AT(http_idle_s), "s", 1, 3600, NULL, "60", "How long a connection without a request is kept."},
     {"shutdown.grace", CONFIG_INT, AT(shutdown_grace_s), "s", 0, 900, NULL, "20",
-     "How long running invocations may go on after SIGTERM or SIGINT; a second signal ends at once."},
+     "How long running invocations, and answers on their way, may go on after SIGTERM or SIGINT; a second signal ends at once."},
     {"log.level", CONFIG_CHOICE, AT(log_level), NULL, 0, 0, "debug|info|warn|error", "info",
      "The least severe lines that are logged on stderr."},
 };

@@ -32,6 +32,7 @@
 /* What we leave in the middle of a large body (an end, a kill -9): for so long, instead of a minute, the kernel tells the client, which
  * waits for us to read on, nothing. */
 #define ORPHAN_S 2
+#define LAST_REPLY_US 5000000        /* after the last accept, who takes nothing of a reply for so long is not waited for */
 #define H2O_TIMEOUT_MS (3600 * 1000) /* beyond ours, which the sweep keeps */
 
 /* ---- connections ---- */
@@ -189,10 +190,12 @@ struct bodies {
 static void look_at_reply(const struct http_server *server, struct conn *conn, int64_t now)
 {
     uint64_t taken = http_bytes_taken(h2o_socket_get_fd(conn->sock));
+    bool stopping = conn->listener->sock == NULL;
+    conn->replying = true;
     if (taken != conn->bytes_taken) {
         conn->bytes_taken = taken;
         conn->since_us = now;
-    } else if (now - conn->since_us > server->options.request_ms_max * 1000) {
+    } else if (now - conn->since_us > (stopping ? LAST_REPLY_US : server->options.request_ms_max * 1000)) {
         cut(conn);
     }
 }
@@ -209,6 +212,10 @@ static void look_at(struct http_server *server, struct conn *conn, int64_t now, 
     if (is_replying(conn)) {
         look_at_reply(server, conn, now);
         return;
+    }
+    if (conn->replying) {
+        conn->replying = false;
+        conn->since_us = now;
     }
     if (!conn->receiving && is_receiving(conn)) {
         conn->receiving = true;
@@ -368,7 +375,7 @@ unsigned http_server_replying(const struct http_server *server)
     unsigned n = 0;
     TAILQ_FOREACH(listener, &server->listeners, link)
         TAILQ_FOREACH(conn, &listener->conns, link)
-            n += !conn->cut && is_replying(conn);
+            n += !listener->context && !conn->cut && is_replying(conn);
     return n;
 }
 

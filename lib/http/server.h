@@ -55,7 +55,7 @@ void http_server_run_once(struct http_server *server, int timeout_ms);
 void http_server_stop_accepting(struct http_server *server);
 /* Requests handed out and not yet replied to. */
 unsigned http_server_pending(const struct http_server *server);
-/* Connections with a reply of which the kernel has not yet taken all. */
+/* Connections, by listeners without a context, with a reply of which the kernel has not yet taken all. */
 unsigned http_server_replying(const struct http_server *server);
 
 /* Takes the listening socket fd (also one made in another network namespace). context is borrowed and comes back from

@@ -25,7 +25,7 @@ struct conn {
     int64_t since_us;         /* when the current phase (idle, or receiving a request) began; of a reply, when some was last taken */
     uint64_t bytes_taken;     /* by the client, when we looked at its reply last */
     size_t bytes_seen;        /* sock->bytes_read when it became idle */
-    bool receiving, cut;
+    bool receiving, replying, cut;
     int linger_fd;          /* -1, or the connection once more: it was refused with bytes still to come */
     TAILQ_ENTRY(conn) link; /* listener->conns */
 };
