@@ -71,6 +71,7 @@ struct log_page {
     int64_t after_seen;            /* of which so many records were given out already */
     bool follows;                  /* a page that was given out: begins where that one ended, and leaves nothing out */
     int64_t limit, skip, count;    /* count: of events */
+    size_t delivered;              /* records that the last look gave us, whoever's */
     cJSON *events;
     struct logs_follower *follower;
     struct loop_timer timer;
@@ -108,6 +109,7 @@ static bool is_of_function(const struct log_page *page, const char *stream)
 static void add_record(void *arg, const struct log_record *record)
 {
     struct log_page *page = arg;
+    page->delivered++;
     if (record->time_us == page->after_us && page->skip > 0) {
         page->skip--;
         return;
@@ -133,13 +135,18 @@ static void add_record(void *arg, const struct log_record *record)
 static int log_page_read(struct log_page *page, struct err *err)
 {
     const struct log_name name = {page->name.account, page->name.region, page->key};
-    struct log_span span = {.since_us = page->after_us, .limit = LOG_LIMIT_MAX, .first = page->follows};
-    if (page->follows)
-        span.limit += (size_t)page->after_seen; /* which are skipped */
-    else if (page->whole)
-        span.limit = (size_t)page->limit; /* no records of others among them */
-    page->skip = page->after_seen;
-    return logs_read(page->api->options.logs, &name, &span, add_record, page, err);
+    struct log_span span = {.first = page->follows};
+    int rc;
+    do { /* once more where as many as there may be were all of others */
+        span.since_us = page->after_us;
+        span.limit = page->whole && !page->follows ? (size_t)page->limit : LOG_LIMIT_MAX;
+        if (page->follows)
+            span.limit += (size_t)page->after_seen; /* which are skipped */
+        page->skip = page->after_seen;
+        page->delivered = 0;
+        rc = logs_read(page->api->options.logs, &name, &span, add_record, page, err);
+    } while (rc == 0 && page->follows && page->count == 0 && page->delivered == span.limit);
+    return rc;
 }
 
 static void log_page_answer(struct log_page *page)
