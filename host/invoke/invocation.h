@@ -47,7 +47,7 @@ struct invocation {
     void *done_arg;
     TAILQ_ENTRY(invocation) link;
 
-    char request_id[64], trace_id[128];
+    char request_id[64], trace_id[512];
     char *invoked_arn, *client_context; /* owned */
     void *payload;                      /* owned */
     size_t payload_len;

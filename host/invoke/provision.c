@@ -310,6 +310,8 @@ static void on_look(void *arg)
         pool_acquire_provisioned(provision->options.pool, target->version, &waiter_events, start, &start->waiter);
         missing = target->wanted - present(target, &ready);
     }
+    if (awaited(target) < missing && target->starts < STARTS_MAX) /* a pause: what woke us up had taken its timer */
+        look_again(target, target->not_before_us);
     if (!target->reached && ready >= target->wanted)
         tell_reached(target);
 }

@@ -103,6 +103,7 @@ void record_provision(struct function_record *record)
     struct wish *wishes;
     size_t count = read_wishes(record, &wishes);
     uint64_t sum = 0;
+    bool moves = false;
     if (count == 0 && record->provisioned == 0) {
         free(wishes);
         return;
@@ -119,8 +120,11 @@ void record_provision(struct function_record *record)
             want(wish->rows[j], wish->shares[j], wish);
         if (from != NULL)
             want(from, wish->requested, wish);
+        moves = moves || wish->moves_from != 0;
     }
     free(wishes);
+    if (moves) /* to a version that may have all its sandboxes: then nobody announces them any more */
+        loop_timer_set(record->registry->loop, &record->registry->moves, 0);
     record_set_provisioned(record, sum);
     for (size_t i = 0; i < record->published_count; i++) {
         struct version_row *row = record->published[i];

@@ -105,6 +105,23 @@ static void test_provision_replaces(void)
     end();
 }
 
+/* Those that initialise when the spawner dies come again with the next one, those that were ready, too. */
+static void test_provision_lost_in_init(void)
+{
+    begin((struct pool_options){0}, 20, 10000);
+    provision_set(provision, f, 1);
+    UNTIL(state().available == 1);
+    fake.no_ready = true;
+    provision_set(provision, f, 2);
+    UNTIL(state().allocated == 2);
+    fake.no_ready = false;
+    fake_spawner_dies();
+    UNTIL(stats().spawner_losses == 1);
+    UNTIL(state().available == 2);
+    CU_ASSERT(!state().failure);
+    end();
+}
+
 /* FAILED comes after some tries and with a reason, tries go on at a distance, and a success ends it. */
 static void test_provision_fails(void)
 {
@@ -192,5 +209,6 @@ static void test_provision_stops(void)
     end();
 }
 
-TEST_MAIN("provision", TEST(test_provision_up_and_down), TEST(test_provision_replaces), TEST(test_provision_fails),
-          TEST(test_provision_init_hangs), TEST(test_provision_no_memory), TEST(test_provision_again), TEST(test_provision_stops))
+TEST_MAIN("provision", TEST(test_provision_up_and_down), TEST(test_provision_replaces), TEST(test_provision_lost_in_init),
+          TEST(test_provision_fails), TEST(test_provision_init_hangs), TEST(test_provision_no_memory), TEST(test_provision_again),
+          TEST(test_provision_stops))
