@@ -10,6 +10,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 #include "lib/crypto/digest.h"
+#include "lib/json/json_check.h"
 
 #define PAYLOAD_BYTES_MAX (8u << 20) /* above the service's limit, so that its own message is what people see */
 #define INVOKE_TIMEOUT_S 960         /* longer than the longest function */
@@ -77,8 +78,11 @@ static void show_json(const struct http_answer *answer, const char *function_err
     char version[64];
     if (http_answer_header(answer, "x-amz-executed-version", version, sizeof version))
         cJSON_AddStringToObject(tree, "ExecutedVersion", version);
-    if (json_parse(answer->body, answer->body_len, &payload, NULL) == 0)
-        cJSON_AddRawToObject(tree, "Payload", answer->body); /* as it is: a number of ours would round a long one */
+    struct json_fault fault;
+    if (json_check(answer->body, answer->body_len, &fault) == 0)
+        cJSON_AddRawToObject(tree, "Payload", answer->body);                  /* as it is: a number of ours would round a long one */
+    else if (json_parse(answer->body, answer->body_len, &payload, NULL) == 0) /* which lets more pass */
+        cJSON_AddItemToObject(tree, "Payload", STEAL(payload));
     else
         cJSON_AddStringToObject(tree, "Payload", answer->body);
     cli_print_json(tree);

@@ -41,15 +41,14 @@ scope=()
 if [ "$(id -u)" != 0 ] && command -v systemd-run >/dev/null && systemctl --user show-environment >/dev/null 2>&1; then
     scope=(systemd-run --user --scope --quiet -p Delegate=yes --)
 fi
-# In a session of its own: Ctrl-C reaches this script, which asks stoked to end, once; a second one asks it not to wait for anybody.
-setsid "${scope[@]}" build/stoked --listen "$listen" --data "$data" "${config[@]}" 2>"$log" &
-daemon=$!
+daemon=
 stop() {
     local status=$?
+    rm -f "$build_log"
+    [ -n "$daemon" ] || return 0
     trap 'kill -TERM "$daemon" 2>/dev/null || true' INT TERM HUP
     kill -TERM "$daemon" 2>/dev/null || true
     while kill -0 "$daemon" 2>/dev/null; do wait "$daemon" 2>/dev/null || true; done
-    rm -f "$build_log"
     case $status in
     0 | 129 | 130 | 143) rm -f "$log" ;;
     *) tail -n 40 "$log" >&2; echo "run: ended with status $status; stoked's log is $log" >&2 ;;
@@ -59,6 +58,9 @@ trap stop EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# In a session of its own: Ctrl-C reaches this script, which asks stoked to end, once; a second one asks it not to wait for anybody.
+setsid "${scope[@]}" build/stoked --listen "$listen" --data "$data" "${config[@]}" 2>"$log" &
+daemon=$!
 for _ in $(seq 600); do # another stoked may serve there: then this one is about to say so, and to end
     curl -fsS "$STOKE_ENDPOINT/_stoke/health" 2>/dev/null | grep -q "\"pid\": *$daemon\\b" && break
     kill -0 "$daemon" 2>/dev/null || { echo "run: stoked did not start" >&2; exit 1; }

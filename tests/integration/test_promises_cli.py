@@ -154,6 +154,23 @@ def test_following_leaves_nothing_out(stoke, name):
     assert "REPORT" in seen[-1]
 
 
+def test_following_one_of_two_in_a_group(stoke, name):
+    """What the other writes, more than a page of it, is passed over without a pause."""
+    source = "def handler(event, context):\n    print('\\n'.join(f'<{i}>' for i in range(event)))\n"
+    for function in (name, name + "-other"):
+        stoke.create(function, "python3.11", "app.handler", {"app.py": source}, Timeout=30, LoggingConfig={"LogGroup": f"/shared/{name}"})
+    stoke.invoke(name, 1)
+    cursor = json.loads(stoke.request("GET", f"/_stoke/logs?function={name}")[2])["next"]
+    stoke.invoke(name + "-other", 25000)
+    stoke.invoke(name, 1)
+    seen = []
+    while "<0>" not in seen:
+        page = json.loads(stoke.request("GET", f"/_stoke/logs?function={name}&after={cursor}")[2])
+        assert page["events"], seen
+        seen += [event["message"] for event in page["events"]]
+        cursor = page["next"]
+
+
 # ---- what people are told to type
 
 
@@ -176,6 +193,7 @@ def test_the_lines_of_the_readme_for_our_own_command(stoke):
     lines = next(block for block in blocks if "stoke deploy" in block)
     assert "DIRECTORY" in lines and "logs hello -f" in lines
     script = lines.replace("DIRECTORY", "examples/hello").replace("logs hello -f", "logs hello")
+    script = script.replace("$PWD/build", str(stoke.build))
     run = aws(stoke, f"export STOKE_ENDPOINT={stoke.endpoint}\n" + script)
     assert run.returncode == 0 and "you" in run.stdout and "REPORT" in run.stdout, run
 
