@@ -1,6 +1,7 @@
 /* Assembles environments; see env.h. */
 #include "host/pool/env.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -144,6 +145,20 @@ static void add_common(struct list *env, const char *endpoint_url)
              "/opt/lib");
 }
 
+/* Layers have directories for a version: that of the function's runtime, then that of the interpreter, where it is another. */
+static void add_node_path(struct list *env, const struct function_version *v)
+{
+    int runtime = atoi(v->runtime + strcspn(v->runtime, "0123456789")),
+        interpreter = v->match.interpreter ? v->match.interpreter->major : 0;
+    char other[64] = "";
+    if (interpreter && interpreter != runtime)
+        snprintf(other, sizeof other, "/opt/nodejs/node%d/node_modules:", interpreter);
+    add(env, "NODE_PATH",
+        str_format("/opt/nodejs/node%d/node_modules:%s/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:"
+                   "/var/task",
+                   runtime, other));
+}
+
 static void add_runtime(struct list *env, const struct function_version *v)
 {
     if (v->match.language != RUNTIME_PROVIDED)
@@ -153,10 +168,7 @@ static void add_runtime(struct list *env, const struct function_version *v)
         add_text(env, "PYTHONPATH", "/var/runtime");
         break;
     case RUNTIME_NODE:
-        add(env, "NODE_PATH",
-            str_format("/opt/nodejs/node%d/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:"
-                       "/var/task",
-                       v->match.interpreter ? v->match.interpreter->major : 0));
+        add_node_path(env, v);
         break;
     case RUNTIME_PROVIDED: /* virtual machines size their heaps from the host's memory unless told otherwise */
         add(env, "JAVA_TOOL_OPTIONS", str_format("-XX:MaxRAM=%um", v->memory_mb));

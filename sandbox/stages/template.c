@@ -105,6 +105,21 @@ static int make_places(const struct template_spec *spec, struct err *err)
     return 0;
 }
 
+/* Where Node looks for packages of code in /var/task when it has looked there: those of layers, then those of the runtime. ES modules are
+ * looked for in no other way, whatever NODE_PATH says. */
+static int link_node_modules(const struct template_spec *spec, struct err *err)
+{
+    static const char *const links[][2] = {{"/var/node_modules", "/opt/nodejs/node_modules"},
+                                           {"/node_modules", "/var/runtime/node_modules"}};
+    char path[PATH_BYTES];
+    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+        snprintf(path, sizeof path, "%s%s", spec->root, links[i][0]);
+        if (symlink(links[i][1], path) < 0)
+            return err_errno(err, "linking %s", links[i][0]);
+    }
+    return 0;
+}
+
 static int enter(const struct template_spec *spec, struct err *err)
 {
     if (chdir(spec->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
@@ -122,6 +137,8 @@ int template_build(const struct template_spec *spec, struct err *err)
     if (mount("stoke-root", spec->root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755") < 0)
         return err_errno(err, "mounting the template's root");
     int rc = make_places(spec, err);
+    if (rc == 0 && spec->node_modules)
+        rc = link_node_modules(spec, err);
     if (rc == 0)
         rc = show_usr(spec, err);
     if (rc == 0)

@@ -177,6 +177,31 @@ def test_python_and_node_find_modules(stoke, client, name):
     assert invoke(client, name + "-n") == "node"
 
 
+def test_node_finds_es_modules_when_they_are_asked_for(stoke, client, name):
+    """import() of what a layer brings, from either kind of module, long after the handler was loaded."""
+    publish(client, name, {"nodejs/node_modules/modern/package.json": '{"name": "modern", "type": "module", "exports": "./index.js"}',
+                           "nodejs/node_modules/modern/index.js": "import {who} from 'deeper'; export {who};",
+                           "nodejs/node_modules/deeper/package.json": '{"name": "deeper", "type": "module", "exports": "./index.js"}',
+                           "nodejs/node_modules/deeper/index.js": "export const who = 'modern';"})
+    for file, code in (("index.js", "exports.handler = async () => (await import('modern')).who;"),
+                       ("index.mjs", "export const handler = async () => (await import('modern')).who;")):
+        made = client.create_function(**{**stoke.function(name + file[6:], {file: code}, Layers=[arn(name, 1)]), "Runtime": "nodejs20.x",
+                                         "Handler": "index.handler"})
+        client.get_waiter("function_active_v2").wait(FunctionName=made["FunctionName"])
+        assert invoke(client, name + file[6:]) == "modern"
+
+
+def test_layers_of_the_version_that_was_asked_for(stoke, client, name):
+    """The runtime's, though another version of the language runs the function."""
+    publish(client, name, {"python/lib/python3.14/site-packages/from_layer.py": "WHO = 'python3.14'",
+                           "nodejs/node24/node_modules/from_layer/index.js": "exports.who = 'node24'"})
+    for runtime, files in (("python3.14", {"app.py": "import from_layer\ndef handler(e, c):\n    return from_layer.WHO\n"}),
+                           ("nodejs24.x", {"app.js": "exports.handler = async () => require('from_layer').who;"})):
+        made = client.create_function(**{**stoke.function(f"{name}-{runtime[:4]}", files, Layers=[arn(name, 1)]), "Runtime": runtime})
+        client.get_waiter("function_active_v2").wait(FunctionName=made["FunctionName"])
+        assert invoke(client, made["FunctionName"]) in ("python3.14", "node24")
+
+
 BOOTSTRAP = """#!/bin/sh
 api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
 while true; do

@@ -202,3 +202,22 @@ def test_a_failure_is_above_every_level(stoke, name):
     client, _ = make(stoke, name, {"app.py": LOGS}, LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "FATAL", "SystemLogLevel": "WARN"})
     log = [json.loads(line) for line in visit(client, name, {"fail": True})[2].splitlines()]
     assert [entry.get("type", entry.get("errorType")) for entry in log] == ["ValueError", "platform.runtimeDone", "platform.report"]
+
+
+def test_processes_that_start_anew(stoke, name):
+    """multiprocessing's spawn runs the program's main module again, which is ours."""
+    code = """
+import multiprocessing
+def work(pipe):
+    pipe.send("from a child")
+def handler(event, context):
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    child = spawn.Process(target=work, args=(theirs,))
+    child.start()
+    heard = ours.poll(20) and ours.recv()
+    child.join(20)
+    return [heard, child.exitcode]
+"""
+    stoke.create(name, "python3.11", "app.handler", {"app.py": code}, Timeout=60, MemorySize=512)
+    assert json.loads(stoke.invoke(name)[2]) == ["from a child", 0]

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 
 export const FD = 3;
 export const CONTROL_FD = 4;
-export const START = 1, INVOKE = 2, EXTENSION = 3;
+export const START = 1, INVOKE = 2, EXTENSION = 3, TERMINATE = 4;
 export const BOOTED = 16, READY = 17, RESPONSE = 18, ERROR = 19, INIT_ERROR = 20, EXEC_FAILED = 21;
 const HEADER_BYTES = 12;
 const META_BYTES_MAX = 256 * 1024;

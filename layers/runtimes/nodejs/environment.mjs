@@ -16,9 +16,11 @@ const START_NAMES = new Set([
 const SMALL_MB = 512;
 const GROWTH_PERCENT = 30;
 
+// Beside the function's code lie native modules, too, which Node finds by itself.
 function hasLibraries(directory) {
+    const pattern = directory === '/var/task' ? /^lib.*\.so(\.|$)/ : /\.so(\.|$)/;
     try {
-        return fs.readdirSync(directory).some((name) => name.startsWith('lib') && name.includes('.so'));
+        return fs.readdirSync(directory).some((name) => pattern.test(name));
     } catch {
         return false;
     }
@@ -40,8 +42,25 @@ export function setEnvironment(env) {
     Object.assign(process.env, env);
 }
 
+// In the words, and with the status, of Lambda's bootstrap script.
+function checkWrapper(wrapper) {
+    if (!wrapper)
+        return;
+    if (!fs.existsSync(wrapper)) {
+        fs.writeSync(1, `${wrapper}: does not exist\n`);
+        process.reallyExit(127);
+    }
+    try {
+        fs.accessSync(wrapper, fs.constants.X_OK);
+    } catch {
+        fs.writeSync(1, `${wrapper}: is not an executable\n`);
+        process.reallyExit(126);
+    }
+}
+
 // Replaces the process by WRAPPER node index.mjs, in the environment that is set. Returns only by throwing.
 export function execAgain() {
+    checkWrapper(process.env.AWS_LAMBDA_EXEC_WRAPPER);
     try {
         createRequire(import.meta.url)('./exec.node');
     } catch (error) {

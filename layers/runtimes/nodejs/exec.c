@@ -42,6 +42,10 @@ void *napi_register_module_v1(void *env, void *exports)
     char **first = wrapper != NULL && *wrapper != '\0' ? argv : argv + 1;
     fcntl(CHANNEL_FD, F_SETFD, 0);
     execv(*first, first);
+    if (errno == ENOEXEC && first == argv) { /* a script that does not name its shell */
+        char *script[] = {(char *)"/bin/sh", argv[0], node, entry, NULL};
+        execv(*script, script);
+    }
     snprintf(why, sizeof why, "cannot execute %s: %s", *first, strerror(errno));
     napi_throw_error(env, "ERR_EXEC", why);
     return exports;

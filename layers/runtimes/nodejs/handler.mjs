@@ -5,9 +5,11 @@ import module, {createRequire} from 'node:module';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 
+import {runtimeVersion} from './environment.mjs';
 import {explain, HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError} from './errors.mjs';
 
 const require = createRequire(import.meta.url);
+const WITH_DEFAULT = 24; // from this runtime on the handler may be a member of what a module exports by default
 const NAME = /^([^.]*)\.(.*)$/;
 
 // A directory counts when Node finds a module in it.
@@ -116,7 +118,8 @@ export async function load(root, handler) {
     if (!match)
         throw new MalformedHandlerName('Bad handler');
     const exported = await loadExports(root, handler.slice(0, handler.indexOf(base)), match[1]);
-    const found = match[2].split('.').reduce((value, key) => value && value[key], exported);
+    const lookUp = (from) => match[2].split('.').reduce((value, key) => value && value[key], from);
+    const found = lookUp(exported) || (runtimeVersion() >= WITH_DEFAULT ? lookUp(exported.default) : undefined);
     if (!found)
         throw new HandlerNotFound(`${handler} is undefined or not exported`);
     if (typeof found !== 'function')

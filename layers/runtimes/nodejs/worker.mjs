@@ -16,6 +16,7 @@ const CONTENT_JSON = 'application/json';
 // From this runtime on a handler may not take a callback, and one that is not async answers with what it returns
 // (https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html).
 const WITHOUT_CALLBACKS = 24;
+const TERMINATE_MS = 2000; // we are killed before
 const EXIT_REJECTION = 128, EXIT_EXCEPTION = 129;
 
 let phase = 'init'; // then 'running' an event or 'idle'
@@ -68,11 +69,13 @@ function invokePlain(handler, event, body) {
         markAnswered();
         succeed(null);
     });
+    const modern = runtimeVersion() >= WITHOUT_CALLBACKS;
     try {
-        const result = handler(JSON.parse(body), describe(context, event), callback);
+        const given = describe(modern ? {xRayTraceId: event.traceId} : context, event);
+        const result = handler(JSON.parse(body), given, ...(modern ? [] : [callback]));
         if (isPromise(result))
             result.then(context.succeed, context.fail).catch(context.fail);
-        else if (runtimeVersion() >= WITHOUT_CALLBACKS)
+        else if (modern)
             context.succeed(result);
     } catch (error) {
         callback(error);
@@ -127,6 +130,10 @@ function next() {
     const frame = channel.receive(channel.FD);
     if (frame === null)
         process.exit(0); // the room is over
+    if (frame.type === channel.TERMINATE) { // the event loop goes on, for whoever listens for SIGTERM
+        setTimeout(() => {}, TERMINATE_MS);
+        return;
+    }
     if (frame.type !== channel.INVOKE)
         throw new Error(`a frame of type ${frame.type} instead of an event`);
     setImmediate(begin, frame); // what happened to sockets and timers meanwhile comes first

@@ -336,6 +336,7 @@ static int exec_module(PyObject *module)
         {"BODY_BYTES_MAX", CHANNEL_BODY_BYTES_MAX},
         {"START", CHANNEL_START},
         {"INVOKE", CHANNEL_INVOKE},
+        {"TERMINATE", CHANNEL_TERMINATE},
         {"EXTENSION", CHANNEL_EXTENSION},
         {"BOOTED", CHANNEL_BOOTED},
         {"READY", CHANNEL_READY},

@@ -6,4 +6,5 @@ sys.path.insert(0, __file__.rpartition("/")[0])
 
 from _stoke_runtime import worker
 
-worker.start_exec()
+if __name__ == "__main__":  # and not what multiprocessing has started anew
+    worker.start_exec()

@@ -4,17 +4,18 @@ starts no thread. Code below serve() runs in each new worker only."""
 import gc
 import sys
 
-gc.disable()  # a collection would touch the pages that workers are to share
-sys.path.insert(0, __file__.rpartition("/")[0])  # -I leaves it out
+if __name__ == "__main__":  # and not what multiprocessing has started anew
+    gc.disable()  # a collection would touch the pages that workers are to share
+    sys.path.insert(0, __file__.rpartition("/")[0])  # -I leaves it out
 
-import _stoke
-from _stoke_runtime import worker
+    import _stoke
+    from _stoke_runtime import worker
 
-_stoke.open_zygote()
-worker.rehearse()
-gc.collect()
-gc.freeze()
-awaited = _stoke.serve()
+    _stoke.open_zygote()
+    worker.rehearse()
+    gc.collect()
+    gc.freeze()
+    awaited = _stoke.serve()
 
-gc.enable()
-worker.start_blank(awaited)
+    gc.enable()
+    worker.start_blank(awaited)

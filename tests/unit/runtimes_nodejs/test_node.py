@@ -447,9 +447,30 @@ class Environment(WorkerTest):
         os.chmod(wrapper, 0o755)
         with self.worker("exports.handler = async () => process.env.WRAPPED;", AWS_LAMBDA_EXEC_WRAPPER=wrapper) as worker:
             self.assertEqual(self.result(worker), "2")
-        document, _ = self.init_error("exports.handler = 1;", AWS_LAMBDA_EXEC_WRAPPER="/no/where")
-        self.assertEqual((document["errorType"], document["errorMessage"]),
-                         ("Runtime.InvalidEntrypoint", "cannot execute /no/where: No such file or directory"))
+        bare = self.write("bare", 'export WRAPPED=yes\nexec "$@"\n')
+        os.chmod(bare, 0o755)
+        with self.worker("exports.handler = async () => process.env.WRAPPED;", AWS_LAMBDA_EXEC_WRAPPER=bare) as worker:
+            self.assertEqual(self.result(worker), "yes")
+        plain = self.write("plain", "")
+        for wrapper, status, words in (("/no/where", 127, "does not exist"), (plain, 126, "is not an executable")):
+            with self.blank() as worker:
+                self.assertIsNone(worker.start(self.environment(_HANDLER="index.handler", AWS_LAMBDA_EXEC_WRAPPER=wrapper)))
+                self.assertIn(f"{wrapper}: {words}", worker.log_until_exit())
+                self.assertEqual(worker.process.returncode, status)
+
+    def test_what_runtime_24_changed(self):
+        code = """
+            const handler = async function (event, context) {
+                return [arguments.length, typeof context.succeed, 'callbackWaitsForEmptyEventLoop' in context, context.xRayTraceId ?? null];
+            };
+            export default { handler };
+        """
+        with self.worker(code, name="index.mjs", AWS_EXECUTION_ENV="AWS_Lambda_nodejs24.x") as worker:
+            self.assertEqual(self.result(worker, trace="Root=1-9"), [2, "undefined", False, "Root=1-9"])
+        with self.worker(code.replace("export default", "export const handler2 = handler, other ="), name="index.mjs", handler="index.handler2") as worker:
+            self.assertEqual(self.result(worker), [3, "function", True, None])
+        document, _ = self.init_error(code, name="index.mjs")
+        self.assertEqual(document["errorType"], "Runtime.HandlerNotFound")
 
     def test_a_small_heap_stays_small(self):
         code = """

@@ -167,6 +167,19 @@ class Environment(harness.WorkerTest):
         with self.worker("import inner\ndef lambda_handler(e, c): return inner.value") as worker:
             self.assertEqual(self.result(worker), 3)
 
+    def test_layers_for_the_runtime_that_was_asked_for(self):
+        self.write("mine.py", "value = 'of the runtime'", self.layers + "/python/lib/python3.99/site-packages")
+        self.write("inner.py", "value = 'of a path file'", self.layers + "/python/lib/python3.99/site-packages/deeper")
+        self.write("more.pth", "deeper\n", self.layers + "/python/lib/python3.99/site-packages")
+        code = "import mine, sys\ntry:\n    import inner\nexcept ImportError:\n    inner = None\n" \
+               "def lambda_handler(e, c): return [mine.value, inner and inner.value, sys.path[1:3]]"
+        version = "%s/python/lib/python%%d.%%d/site-packages" % self.layers
+        for env, value in (({}, "of a path file"), ({"PYTHONPATH": "/some/where"}, None)):
+            with self.worker(code, AWS_EXECUTION_ENV="AWS_Lambda_python3.99", **env) as worker:
+                mine, inner, path = self.result(worker)
+                self.assertEqual((mine, inner, path[0]), ("of the runtime", value, version % (3, 99)))
+                self.assertNotEqual(path[1], path[0])
+
 
 class Exec(harness.WorkerTest):
     """Environments that an interpreter must start with."""
@@ -185,9 +198,20 @@ class Exec(harness.WorkerTest):
             self.assertEqual(self.result(worker), "5")
 
     def test_wrapper_is_missing(self):
-        document, _ = self.init_error("def lambda_handler(e, c): pass", AWS_LAMBDA_EXEC_WRAPPER="/no/where")
-        self.assertEqual(document["errorType"], "Runtime.InvalidEntrypoint")
-        self.assertEqual(document["errorMessage"], "cannot execute /no/where: No such file or directory")
+        plain = self.write("plain", "")
+        for wrapper, status, words in (("/no/where", 127, "does not exist"), (plain, 126, "is not an executable")):
+            self.write("lambda_function.py", "def lambda_handler(e, c): pass")
+            with self.blank() as worker:
+                self.assertIsNone(worker.start(self.environment(_HANDLER="x.y", AWS_LAMBDA_EXEC_WRAPPER=wrapper)))
+                self.assertIn("%s: %s" % (wrapper, words), worker.log_until_exit())
+                self.assertEqual(worker.process.returncode, status)
+
+    def test_wrapper_without_a_shell_line(self):
+        wrapper = self.write("wrapper", 'export WRAPPED=yes\nexec "$@"\n')
+        os.chmod(wrapper, 0o755)
+        with self.worker("import os\ndef lambda_handler(e, c): return os.environ['WRAPPED']",
+                         AWS_LAMBDA_EXEC_WRAPPER=wrapper) as worker:
+            self.assertEqual(self.result(worker), "yes")
 
     def test_preload_reaches_the_interpreter(self):
         with self.worker("def lambda_handler(e, c):\n    return 'librt' in open('/proc/self/maps').read()",

@@ -1,5 +1,6 @@
 """Makes the process the function's: its environment, working directory and import path, and the decision whether it has to
 start the interpreter anew because something must be there when a process starts."""
+import errno
 import os
 import sys
 import time
@@ -34,8 +35,8 @@ def names_in(directory):
         return []
 
 
-def _has_libraries(names):
-    return any(name.startswith("lib") and ".so" in name for name in names)
+def _has_libraries(names, prefix=""):
+    return any(name.startswith(prefix) and (name.endswith(".so") or ".so." in name) for name in names)
 
 
 def needs_exec(env, task_names):
@@ -45,10 +46,9 @@ def needs_exec(env, task_names):
         if name in _START_NAMES or (name.startswith(_START_PREFIXES) and name not in _WITHOUT_EFFECT):
             return True
     for directory in env.get("LD_LIBRARY_PATH", "").split(":"):
-        own = task_names if directory == "/var/task" else ()
-        if directory.startswith(("/opt", "/var/task/")):
-            own = names_in(directory)
-        if _has_libraries(own):
+        if directory == "/var/task" and _has_libraries(task_names, "lib"):  # beside them lie modules, which Python finds by itself
+            return True
+        if directory.startswith(("/opt", "/var/task/")) and _has_libraries(names_in(directory)):
             return True
     return False
 
@@ -59,31 +59,49 @@ def exec_again():
     argv = [sys.executable, "-s", "-S", "-B", RUNTIME + "/bootstrap.py"]
     wrapper = os.environ.get("AWS_LAMBDA_EXEC_WRAPPER")
     if wrapper:
+        _check_wrapper(wrapper)
         argv.insert(0, wrapper)
     os.set_inheritable(_stoke.FD, True)
     try:
         os.execv(argv[0], argv)
     except OSError as e:
+        if wrapper and e.errno == errno.ENOEXEC:  # a script that does not name its shell
+            os.execv("/bin/sh", ["/bin/sh"] + argv)
         raise faults.Fault("Runtime.InvalidEntrypoint", "cannot execute {}: {}".format(argv[0], e.strerror))
 
 
-def _set_path(env, task, task_names):
-    own = [task, "%s/lib/python%d.%d/site-packages" % ((OPT_PYTHON,) + sys.version_info[:2]), OPT_PYTHON, RUNTIME]
-    wanted = own + env.get("PYTHONPATH", _DEFAULT_PYTHONPATH).split(":") + _base_path + [SDK]
+def _check_wrapper(wrapper):
+    """In the words, and with the status, of Lambda's bootstrap script."""
+    if not os.path.exists(wrapper):
+        print(wrapper + ": does not exist", flush=True)
+        os._exit(127)
+    if not os.access(wrapper, os.X_OK):
+        print(wrapper + ": is not an executable", flush=True)
+        os._exit(126)
+
+
+def _layer_directories(env):
+    """Those of a version are the runtime's that the function asks for, then the interpreter's, where it is another."""
+    versions = dict.fromkeys((env.get("AWS_EXECUTION_ENV", "").rpartition("_")[2], "python%d.%d" % sys.version_info[:2]))
+    return ["%s/lib/%s/site-packages" % (OPT_PYTHON, version) for version in versions if version.startswith("python")] + [OPT_PYTHON]
+
+
+def _set_path(env, task, names):
+    """names: of what lies in the function's and the layers' directories, by directory."""
+    wanted = list(names) + [RUNTIME] + env.get("PYTHONPATH", _DEFAULT_PYTHONPATH).split(":") + _base_path + [SDK]
     sys.path[:] = dict.fromkeys(entry for entry in wanted if entry)
     sys.path_importer_cache.clear()
-    if any(name.endswith(".pth") for name in task_names):
-        import site
-        site.addsitedir(task)
+    own_path = env.get("PYTHONPATH", _DEFAULT_PYTHONPATH) != _DEFAULT_PYTHONPATH  # then Lambda leaves those of layers alone
+    for directory, found in names.items():
+        if any(name.endswith(".pth") for name in found) and (directory == task or not own_path):
+            import site
+            site.addsitedir(directory)
 
 
-def _unload_shadowed(preloaded, task_names):
+def _unload_shadowed(preloaded, names):
     """A file of the function or of a layer may have the name of a module that only our zygote loads early. It must win, as it
     would without a zygote."""
-    found = set(task_names)
-    for entry in sys.path[1:3]:
-        found.update(names_in(entry))
-    found = {name.partition(".")[0] for name in found}
+    found = {name.partition(".")[0] for directory in names.values() for name in directory}
     for name in preloaded:
         if name.partition(".")[0] in found:
             sys.modules.pop(name, None)
@@ -109,7 +127,9 @@ def apply(env, task, task_names, preloaded):
         os.chdir(task)
     except OSError:
         pass  # the import that follows says what is missing
-    _set_path(env, task, task_names)
-    _unload_shadowed(preloaded, task_names)
+    names = {task: task_names}
+    names.update((directory, names_in(directory)) for directory in _layer_directories(env))
+    _set_path(env, task, names)
+    _unload_shadowed(preloaded, names)
     sys.argv[:] = [RUNTIME + "/bootstrap.py"]
     sdk.announce_if_missing(SDK)

@@ -42,9 +42,12 @@ class _Visits:
         frame = _stoke.receive(self.fd_in)
         if frame is None:
             return False
-        kind, (request_id, deadline_ms, arn, trace_id, client_context, cognito, tenant_id), body = frame
+        kind, fields, body = frame
+        if kind == _stoke.TERMINATE:  # SIGTERM comes: waiting is interrupted by it
+            return True
         if kind != _stoke.INVOKE:
             raise ValueError("a frame of type %d instead of an event" % kind)
+        request_id, deadline_ms, arn, trace_id, client_context, cognito, tenant_id = fields
         logs.current["request_id"] = request_id
         logs.current["tenant_id"] = tenant_id or None
         if trace_id:
