@@ -22,6 +22,7 @@ enum channel_type {
     CHANNEL_EXTENSION = 3, /* before START, after GO: a program to start beside the runtime. meta: path, its environment */
     CHANNEL_INVOKE = 2,    /* meta: request id, deadline (epoch ms), function ARN, trace id, client context (JSON, one line),
                               Cognito identity (JSON), tenant id; empty where absent. body: the event, as it came. */
+    CHANNEL_TERMINATE = 4, /* between events: SIGTERM comes, and no event any more */
     /* worker -> stoked */
     CHANNEL_BOOTED = 16,      /* a runtime of ours: no user code yet, waiting for GO. An exec'd one sends none */
     CHANNEL_READY = 17,       /* user code loaded, waiting for INVOKE */

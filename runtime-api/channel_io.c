@@ -157,6 +157,8 @@ static void on_end(struct session *session)
     bool ours = channel->phase == CHANNEL_HAS_BOOTED && session->runtime.state != RUNTIME_STARTED;
     bool cut = channel->in.len > 0;
     channel_io_close(session);
+    if (session->terminating)
+        return;
     if (cut)
         session_break(session, "the channel ended inside a frame");
     else if (ours && session->runtime.state != RUNTIME_INIT_ERROR)

@@ -168,6 +168,24 @@ size_t session_extension_count(const struct session *session)
     return count;
 }
 
+bool session_has_external(const struct session *session)
+{
+    for (size_t i = 0; i < session->extension_count; i++)
+        if (session->extensions[i].external)
+            return true;
+    return false;
+}
+
+void session_terminate(struct session *session)
+{
+    const struct buf nothing = BUF_INIT(0);
+    struct err err; /* a runtime that has ended, or speaks HTTP, has no channel */
+    session->terminating = true;
+    session_enter(session);
+    (void)!channel_io_put(session, CHANNEL_TERMINATE, &nothing, &err);
+    session_leave(session);
+}
+
 bool session_wants_shutdown(const struct session *session)
 {
     for (size_t i = 0; i < session->extension_count; i++)

@@ -104,6 +104,11 @@ bool session_is_idle(const struct session *session);
  * from inside the runtime need no call. */
 int session_expect_extension(struct session *session, const char *name, struct err *err) WARN_UNUSED;
 size_t session_extension_count(const struct session *session); /* registered ones, internal ones too */
+/* Whether any came with a layer: a process of its own. */
+bool session_has_external(const struct session *session);
+/* Tells a runtime of ours, if one is on the channel, that SIGTERM is on its way: where it waits for a frame it may have to do something to
+ * hear of signals. */
+void session_terminate(struct session *session);
 /* Whether any subscribed to SHUTDOWN. */
 bool session_wants_shutdown(const struct session *session);
 /* Tells those that subscribed to SHUTDOWN; reason: "spindown", "timeout" or "failure". Returns how many there are. */

@@ -96,7 +96,7 @@ struct session {
     unsigned depth;      /* of session_enter */
     unsigned generation; /* grows when the session is renewed or freed */
     bool freed;
-    bool ready_told, idle_told, start_held;
+    bool ready_told, idle_told, start_held, terminating; /* terminating: the runtime may end, extensions go on */
     struct runtime runtime;
     struct delivery delivery;
     struct channel_io channel;

@@ -8,7 +8,7 @@
  *   ROOM_MAKE    -> ROOM_READY (sealed, attested, a blank; descriptors below) | ROOM_FAILED
  *   ROOM_EXPECT: this will probably be its assignment; no answer. What does not depend on the worker is made ready meanwhile
  *   ROOM_ASSIGN  -> ROOM_ASSIGNED (mounts and limits are in place, GO was sent) | ROOM_FAILED
- *   ROOM_LIMIT, ROOM_THAW: no answer      ROOM_FREEZE -> ROOM_FROZEN      ROOM_STAT -> ROOM_STATS
+ *   ROOM_LIMIT, ROOM_THAW, ROOM_SIGNAL: no answer      ROOM_FREEZE -> ROOM_FROZEN      ROOM_STAT -> ROOM_STATS
  *   ROOM_RESET   -> ROOM_READY: all processes but pid 1 were killed, /tmp and the mounts are kept, a new worker is sealed
  *                   and waits; another ROOM_ASSIGN with the same values sends its GO
  *   ROOM_KILL    -> ROOM_DEAD (nothing of it is left)      PING -> PONG
@@ -40,6 +40,7 @@ enum spawn_op {
     SPAWN_ROOM_EXPECT,
     SPAWN_TREE_FORGET, /* a code tree is about to be deleted: drop cached mounts of it; -> SPAWN_TREE_FORGOTTEN */
     SPAWN_PING,
+    SPAWN_ROOM_SIGNAL, /* to the runtime process, if there is one */
     /* spawner -> stoked */
     SPAWN_ZYGOTE_UP = 64,
     SPAWN_ZYGOTE_DOWN,
@@ -91,12 +92,10 @@ struct spawn_assign {
 };
 
 struct spawn_stats {
-    uint64_t memory_bytes; /* now: usage without file cache */
-    uint64_t peak_bytes;   /* the larger of the runtime's VmHWM and the sampled memory_bytes, over the room's life; the
-                              limit after an OOM */
-    uint64_t cpu_us;       /* used so far */
-    uint32_t oom_kills;    /* by the kernel, in this room, so far */
-    uint32_t tasks;
+    uint64_t memory_bytes;           /* now: usage without file cache */
+    uint64_t peak_bytes;             /* the larger of the runtime's VmHWM and the sampled memory_bytes; the limit after an OOM */
+    uint64_t cpu_us;                 /* used so far */
+    uint32_t oom_kills, tasks;       /* oom_kills: by the kernel, in this room, so far */
     uint64_t net_bytes, net_packets; /* sent and received on its loopback, where BPF counts them; else 0 */
 };
 
@@ -121,6 +120,7 @@ struct spawn_msg {
         struct {
             uint32_t cpu_milli;
         } limit;
+        uint32_t signal; /* ROOM_SIGNAL: SIGTERM or SIGKILL */
         struct {
             char digest[SPAWN_DIGEST_BYTES];
         } tree;

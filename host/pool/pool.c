@@ -370,7 +370,7 @@ static void end_everything(struct pool *pool)
     HASH_ITER(hh, pool->rooms, worker, next)
         worker_tell_lost(worker, "the daemon is stopping");
     HASH_ITER(hh, pool->rooms, worker, next)
-        if (worker_is_held(worker) || worker_wants_shutdown(worker) || worker->measures_waiting > 0)
+        if (worker_is_held(worker) || worker_ends_slowly(worker) || worker->measures_waiting > 0)
             worker_end(worker);
     loop_timer_set(pool->loop, &pool->drain_timer, clock_mono_us() + DRAIN_KILL_US);
 }
@@ -405,7 +405,7 @@ void pool_check_drained(struct pool *pool)
     unsigned held = pool->count[WORKER_ASSIGNING] + pool->count[WORKER_INIT] + pool->count[WORKER_BUSY] + pool->waiting;
     if (held == 0 && !pool->drain_killed && !somebody_restarts(pool))
         loop_timer_set(pool->loop, &pool->drain_timer, 0);
-    else if (pool->drain_killed && pool->count[WORKER_ENDING] + pool->count[WORKER_DYING] == 0)
+    else if (pool->drain_killed && pool->count[WORKER_TERMINATING] + pool->count[WORKER_ENDING] + pool->count[WORKER_DYING] == 0)
         loop_timer_set(pool->loop, &pool->drain_timer, 0);
 }
 

@@ -14,9 +14,6 @@ int worker_make(struct zygote *zygote, const struct function_version *visitor, s
 int worker_assign(struct worker *worker, struct version *version, struct err *err) WARN_UNUSED;
 void worker_message(struct worker *worker, const struct spawn_msg *msg, int *fds, size_t nfds);
 void worker_kill(struct worker *worker);
-/* Kills an idle worker, after a moment for its extensions that want to know. */
-void worker_end(struct worker *worker);
-bool worker_wants_shutdown(const struct worker *worker); /* so that worker_end() takes its time */
 void worker_thaw(struct worker *worker);
 /* Tells the visit, if there is one, and forgets it. */
 void worker_tell_lost(struct worker *worker, const char *message);
@@ -26,6 +23,14 @@ void worker_set_state(struct worker *worker, enum worker_state state);
 /* Moves it to the head of list: its zygote's blanks, one of its version's lists (there it can be evicted), or NULL. */
 void worker_put(struct worker *worker, struct worker_list *list);
 int worker_send(struct worker *worker, struct spawn_msg *msg, struct err *err) WARN_UNUSED;
+
+/* ---- worker_end.c ---- */
+/* Kills an idle worker; one with extensions after a moment for its runtime and for them. */
+void worker_end(struct worker *worker);
+bool worker_ends_slowly(const struct worker *worker);
+bool worker_is_ending(const struct worker *worker); /* in that moment */
+void worker_runtime_ended(struct worker *worker);   /* in that moment its runtime has ended, */
+void worker_runtime_is_late(struct worker *worker); /* or has not, and is killed */
 
 /* ---- worker_session.c ---- */
 extern const struct session_events worker_session_events;

@@ -68,7 +68,7 @@ struct worker {
     void *held; /* owned: a payload that the session may still be sending */
     char **env; /* NULL-terminated; kept for a reset */
 
-    int64_t init_us;
+    int64_t init_us, end_us;                    /* end_us: when it is killed, while it is ending */
     bool booted, was_reset, answered, one_life; /* one_life: its room cannot be reset */
     bool restarting;                            /* a reset whose visit waits */
     const char *refused;                        /* the error type that its init ends with, unstarted; or NULL. refusal says why */

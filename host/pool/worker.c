@@ -19,7 +19,6 @@
 #define CPU_MB_PER_CORE 1769 /* MemorySize that stands for one vCPU */
 #define INIT_CPU_MILLI 1000
 #define PIDS_MAX 742
-#define SHUTDOWN_MS 2000 /* https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html, "Shutdown phase" */
 
 static const struct {
     const char *name;
@@ -31,11 +30,12 @@ static const struct {
     [WORKER_BLANK] = {"blank", S(ASSIGNING) | S(DYING) | S(DEAD), 0},
     [WORKER_ASSIGNING] = {"assigning", S(INIT) | S(RESETTING) | S(DYING) | S(DEAD), 10 * 1000 * 1000},
     [WORKER_INIT] = {"init", S(IDLE) | S(RESETTING) | S(DYING) | S(DEAD), 0},
-    [WORKER_IDLE] = {"idle", S(BUSY) | S(FROZEN) | S(ENDING) | S(DYING) | S(DEAD), 0},
+    [WORKER_IDLE] = {"idle", S(BUSY) | S(FROZEN) | S(TERMINATING) | S(DYING) | S(DEAD), 0},
     [WORKER_BUSY] = {"busy", S(IDLE) | S(RESETTING) | S(DYING) | S(DEAD), 0},
     [WORKER_FROZEN] = {"frozen", S(IDLE) | S(DYING) | S(DEAD), 0},
     [WORKER_RESETTING] = {"resetting", S(BOOTING) | S(BLANK) | S(DYING) | S(DEAD), 10 * 1000 * 1000},
-    [WORKER_ENDING] = {"ending", S(DYING) | S(DEAD), SHUTDOWN_MS * 1000},
+    [WORKER_TERMINATING] = {"terminating", S(ENDING) | S(DYING) | S(DEAD), 0},
+    [WORKER_ENDING] = {"ending", S(DYING) | S(DEAD), 0},
     [WORKER_DYING] = {"dying", S(DEAD), 5 * 1000 * 1000},
     [WORKER_DEAD] = {"dead", 0, 0},
 };
@@ -136,6 +136,9 @@ static void on_deadline(void *arg)
     case WORKER_FROZEN:
         worker->pool->totals.expired++;
         worker_end(worker);
+        return;
+    case WORKER_TERMINATING:
+        worker_runtime_is_late(worker);
         return;
     case WORKER_ENDING:
         worker_kill(worker);
@@ -441,27 +444,6 @@ void worker_kill(struct worker *worker)
     close_session(worker);
     worker_set_state(worker, WORKER_DYING);
     try_kill(worker);
-}
-
-bool worker_wants_shutdown(const struct worker *worker)
-{
-    return (worker->state == WORKER_IDLE || worker->state == WORKER_FROZEN) && session_wants_shutdown(worker->session);
-}
-
-void worker_end(struct worker *worker)
-{
-    bool asked = worker_wants_shutdown(worker);
-    if (asked && worker->state == WORKER_FROZEN)
-        worker_thaw(worker);
-    if (!asked || worker->state != WORKER_IDLE) {
-        worker_kill(worker);
-        return;
-    }
-    worker_put(worker, NULL);
-    worker->events = NULL;
-    version_drop_provisioned(worker);
-    worker_set_state(worker, WORKER_ENDING);
-    session_shutdown(worker->session, "spindown", clock_wall_ms() + SHUTDOWN_MS);
 }
 
 void worker_bury(struct worker *worker)

@@ -11,7 +11,8 @@
  *                        ▲               (native: BLANK at once)        │         10 ms│▲ thaw     │
  *                        └──────────── RESETTING ◀──────────────────────┴──────────────┼┼──────────┘ timeout, crash
  *                                                                                    ▼│
- *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN ──keep-alive──▶ ENDING ──▶ DYING
+ *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN ──keep-alive──▶ TERMINATING ──▶ ENDING ──▶
+ * DYING
  */
 #pragma once
 
@@ -28,18 +29,19 @@ struct log_stream;
 struct worker;
 
 enum worker_state {
-    WORKER_MAKING,    /* ROOM_MAKE was sent */
-    WORKER_BOOTING,   /* sealed; our runtime in it has not said BOOTED */
-    WORKER_BLANK,     /* sealed and booted, no user code. After a reset it has a function version and serves only that */
-    WORKER_ASSIGNING, /* ROOM_ASSIGN and START were sent */
-    WORKER_INIT,      /* GO: user code loads */
-    WORKER_IDLE,      /* waits for an event; held by a visit or in the warm pool */
-    WORKER_BUSY,      /* an event was delivered and the runtime has not asked for the next */
-    WORKER_FROZEN,    /* idle, and its processes do not run */
-    WORKER_RESETTING, /* ROOM_RESET was sent */
-    WORKER_ENDING,    /* its extensions were told SHUTDOWN and have a moment */
-    WORKER_DYING,     /* ROOM_KILL was sent */
-    WORKER_DEAD,      /* nothing of it is left; freed at once */
+    WORKER_MAKING,      /* ROOM_MAKE was sent */
+    WORKER_BOOTING,     /* sealed; our runtime in it has not said BOOTED */
+    WORKER_BLANK,       /* sealed and booted, no user code. After a reset it has a function version and serves only that */
+    WORKER_ASSIGNING,   /* ROOM_ASSIGN and START were sent */
+    WORKER_INIT,        /* GO: user code loads */
+    WORKER_IDLE,        /* waits for an event; held by a visit or in the warm pool */
+    WORKER_BUSY,        /* an event was delivered and the runtime has not asked for the next */
+    WORKER_FROZEN,      /* idle, and its processes do not run */
+    WORKER_RESETTING,   /* ROOM_RESET was sent */
+    WORKER_TERMINATING, /* its runtime got SIGTERM and has a moment */
+    WORKER_ENDING,      /* its extensions were told SHUTDOWN and have a moment */
+    WORKER_DYING,       /* ROOM_KILL was sent */
+    WORKER_DEAD,        /* nothing of it is left; freed at once */
     WORKER_STATES,
 };
 

@@ -168,6 +168,10 @@ void worker_saw_exit(struct worker *worker, int wait_status, const struct spawn_
         worker->exit.oom = true;
     if (wait_status < 0)
         return; /* the OOM killer was there, the runtime still runs */
+    if (worker_is_ending(worker)) {
+        worker_runtime_ended(worker);
+        return;
+    }
     if (!worker->exit.known)
         loop_timer_set(worker->pool->loop, &worker->exit_timer, clock_mono_us() + WORKER_EXIT_GRACE_US);
     worker->exit.known = true;
@@ -179,7 +183,7 @@ void worker_saw_exit(struct worker *worker, int wait_status, const struct spawn_
 static void on_broken(void *arg, const char *why)
 {
     struct worker *worker = arg;
-    if (worker->state == WORKER_RESETTING)
+    if (worker->state == WORKER_RESETTING || worker_is_ending(worker))
         return; /* what is being killed speaks out of turn */
     log_info("worker.session_broken", "worker=%u state=%s why=%s", worker->room_id, worker_state_name(worker->state), why);
     if (!worker->events) {

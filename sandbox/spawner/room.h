@@ -73,6 +73,7 @@ void room_thaw(struct room *room);
 void room_stat(struct room *room);
 void room_reset(struct room *room);
 void room_kill(struct room *room);
+void room_signal(struct room *room, int number);
 
 /* What its zygote says. */
 void room_worker_born(struct room *room, pid_t pid);

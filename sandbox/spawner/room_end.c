@@ -63,6 +63,13 @@ void room_kill(struct room *room)
     room_take_down(room);
 }
 
+/* A child of ours that is not reaped yet: the number is nobody else's. */
+void room_signal(struct room *room, int number)
+{
+    if (room->state == ROOM_LIVE && room->worker.pid)
+        kill(room->worker.pid, number);
+}
+
 static void bury(struct room *room)
 {
     struct spawner *spawner = room->spawner;

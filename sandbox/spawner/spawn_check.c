@@ -1,6 +1,7 @@
 /* The spawner's distrust. */
 #include "sandbox/spawner/spawn_check.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -86,6 +87,10 @@ int spawn_check(const struct spawn_msg *msg, struct err *err)
     case SPAWN_ROOM_LIMIT:
         if (msg->limit.cpu_milli > SPAWN_CPU_MILLI_MAX)
             return err_set(err, ERR_INVALID, "%u thousandths of a CPU", msg->limit.cpu_milli);
+        return 0;
+    case SPAWN_ROOM_SIGNAL:
+        if (msg->signal != SIGTERM && msg->signal != SIGKILL)
+            return err_set(err, ERR_INVALID, "signal %u", msg->signal);
         return 0;
     case SPAWN_TREE_FORGET:
         if (!is_digest(msg->tree.digest))

@@ -217,6 +217,8 @@ static void on_room_message(struct spawner *spawner, const struct spawn_msg *msg
         room_reset(room);
     else if (msg->op == SPAWN_ROOM_STAT)
         room_stat(room);
+    else if (msg->op == SPAWN_ROOM_SIGNAL)
+        room_signal(room, (int)msg->signal);
     else if (msg->op == SPAWN_ROOM_KILL)
         room_kill(room);
 }

@@ -71,6 +71,7 @@ static void build_template(const struct birth *birth)
                                        .etc = "etc",
                                        .prefix = birth->zygote->spec.prefix,
                                        .var_runtime = birth->zygote->spec.var_runtime,
+                                       .node_modules = birth->zygote->spec.kind == SPAWN_ZYGOTE_NODE,
                                        .can_mknod = !birth->spawner->options->rootless};
     if (unshare(CLONE_NEWNS) < 0) /* which takes the working directory, and no descriptor, to the new mounts */
         die("unshare", errno, strerror(errno));

@@ -72,6 +72,74 @@ def test_external_extensions(make_stoke, runtime):
         assert "id" not in a or f"one got INVOKE {a['id']}" in text
 
 
+INTERNAL = """
+import http.client, json, os, threading
+def register():
+    api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    api.request("POST", "/2020-01-01/extension/register", '{"events": []}', {"Lambda-Extension-Name": "internal"})
+    answer = api.getresponse()
+    answer.read()
+    me = {"Lambda-Extension-Identifier": answer.getheader("Lambda-Extension-Identifier")}
+    threading.Thread(target=lambda: (api.request("GET", "/2020-01-01/extension/event/next", headers=me), api.getresponse()), daemon=True).start()
+"""
+ENDS = {
+    "python3.11": {"app.py": INTERNAL + """
+import signal
+if os.environ.get("INTERNAL"):
+    register()
+def end(number, frame):
+    print("runtime heard of its end", flush=True)
+    if not os.environ.get("STAYS"):
+        os._exit(0)
+signal.signal(signal.SIGTERM, end)
+def handler(event, context):
+    return 1
+"""},
+    "nodejs20.x": {"app.js": """
+const http = require('http');
+const ask = (method, path, headers, body, done) => http.request(`http://${process.env.AWS_LAMBDA_RUNTIME_API}/2020-01-01/extension/${path}`,
+    {method, headers}, (answer) => { answer.resume(); answer.on('end', () => done?.(answer.headers)); }).end(body);
+exports.handler = async () => 1;
+process.on('SIGTERM', () => setTimeout(() => { // something that takes a moment, as closing a connection does
+    console.log('runtime heard of its end');
+    if (!process.env.STAYS)
+        process.exit(0);
+}, 20));
+if (process.env.INTERNAL)
+    module.exports.ready = new Promise((resolve) => ask('POST', 'register', {'Lambda-Extension-Name': 'internal'}, '{"events": []}', (headers) => {
+        ask('GET', 'event/next', {'Lambda-Extension-Identifier': headers['lambda-extension-identifier']});
+        setTimeout(resolve, 50);
+    }));
+""", "start.mjs": "import app from './app.js'; await app.ready; export const handler = app.handler;"},
+}
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "nodejs20.x"])
+@pytest.mark.parametrize("extension", ["external", "internal", "none", "stays"])
+def test_the_runtime_hears_of_its_end(make_stoke, runtime, extension):
+    """SIGTERM, where extensions are; those in a layer hear of it afterwards, whether the runtime has heeded it or not."""
+    stoke = make_stoke(config={"pool.keep_alive": 1})
+    client = stoke.client()
+    publish(client, "ext", {"extensions/one": (EXTENSION, 0o755)})
+    layers = [arn("ext", 1)] if extension in ("external", "stays") else []
+    variables = {"internal": {"INTERNAL": "1"}, "stays": {"STAYS": "1"}}.get(extension, {})
+    client.create_function(**{**stoke.function("f", ENDS[runtime], Layers=layers, Environment={"Variables": variables}), "Runtime": runtime,
+                              "Handler": "start.handler" if runtime.startswith("node") else "app.handler"})
+    client.get_waiter("function_active_v2").wait(FunctionName="f")
+    assert invoke(client, "f") == 1
+    if extension == "none":
+        client.delete_function(FunctionName="f")
+        time.sleep(1)
+        assert "runtime heard of its end" not in "\n".join(logs(stoke, "f"))
+        return
+    lines = wait_for_log(stoke, "f", "runtime heard of its end")
+    if layers:
+        lines = wait_for_log(stoke, "f", "one has cleaned up")
+        text = "\n".join(lines)
+        assert text.index("runtime heard of its end") < text.index("one got SHUTDOWN spindown")
+        assert sum("runtime heard" in line for line in lines) == 1
+
+
 def test_an_extension_that_cannot_start(stoke, client, name):
     publish(client, name, {"extensions/broken": "no program"})
     client.create_function(**stoke.function(name, Layers=[arn(name, 1)]))

@@ -33,15 +33,15 @@ struct fake {
     bool spawner_gone;      /* sends fail */
     bool no_boot, no_ready; /* runtimes do not say BOOTED, READY */
     bool init_fails;
-    int dead_blanks;                     /* so many of those that are taken next have died, unheard */
-    int exec_errno;                      /* the runtime says EXEC_FAILED */
-    const char *exec_machine;            /* in it; "" unless a test sets it */
-    bool echo;                           /* runtimes answer at once with the event */
-    struct spawn_stats stats;            /* of every room */
-    struct session *session[FAKE_ROOMS]; /* by room id */
-    int endpoints;                       /* open */
-    bool wants_shutdown;                 /* extensions do */
-    int expected, shutdowns;             /* extensions named to sessions; SHUTDOWN events */
+    int dead_blanks;                       /* so many of those that are taken next have died, unheard */
+    int exec_errno;                        /* the runtime says EXEC_FAILED */
+    const char *exec_machine;              /* in it; "" unless a test sets it */
+    bool echo;                             /* runtimes answer at once with the event */
+    struct spawn_stats stats;              /* of every room */
+    struct session *session[FAKE_ROOMS];   /* by room id */
+    int endpoints;                         /* open */
+    bool has_extensions, wants_shutdown;   /* external ones */
+    int expected, terminations, shutdowns; /* extensions named to sessions; SIGTERM announced; SHUTDOWN events */
     int sessions, payload_reads;
 };
 extern struct fake fake;

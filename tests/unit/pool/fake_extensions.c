@@ -8,6 +8,24 @@ int session_expect_extension(struct session *s, const char *name, struct err *er
     return 0;
 }
 
+size_t session_extension_count(const struct session *s)
+{
+    (void)s;
+    return fake.has_extensions;
+}
+
+bool session_has_external(const struct session *s)
+{
+    (void)s;
+    return fake.wants_shutdown;
+}
+
+void session_terminate(struct session *s)
+{
+    (void)s;
+    fake.terminations++;
+}
+
 bool session_wants_shutdown(const struct session *s)
 {
     (void)s;

@@ -1,4 +1,5 @@
 /* External extensions: named before the start, asked for once a version, told of the end. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static struct function_version *begin(void)
     fake_open(&(struct pool_options){.blanks_off = true, .keep_alive_ms = 40, .freeze_ms = 5, .extensions = find_two});
     struct function_version *version = fake_version("f");
     version->layer_count = 1;
-    fake.wants_shutdown = true;
+    fake.has_extensions = fake.wants_shutdown = true;
     ready = idle = asked = 0;
     return version;
 }
@@ -84,21 +85,50 @@ static void test_extensions_are_told(void)
     visit(version);
     CU_ASSERT(fake.expected == 2 && asked == 1);
     worker_release(worker);
-    CU_ASSERT(comes(SPAWN_ROOM_THAW));
-    CU_ASSERT(fake.shutdowns == 1);
+    CU_ASSERT(comes(SPAWN_ROOM_THAW) && comes(SPAWN_ROOM_SIGNAL));
+    CU_ASSERT(fake.terminations == 1 && fake.shutdowns == 0 && fake_last(SPAWN_ROOM_SIGNAL)->signal == SIGTERM);
+    fake_exit(worker_room_id(worker), 0, 0); /* the runtime does as it is told */
+    CU_ASSERT(FAKE_UNTIL(fake.shutdowns == 1));
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0);
     CU_ASSERT(comes(SPAWN_ROOM_KILL));
-    CU_ASSERT(fake.shutdowns == 1);
+    CU_ASSERT(fake.shutdowns == 1 && fake_count(SPAWN_ROOM_SIGNAL) == 1);
     end(version);
 }
 
-/* Every start names them anew; who wants no SHUTDOWN is not waited for. */
+/* A runtime that does not heed SIGTERM is killed, then the extensions have their turn; without external ones all is over. */
+static void test_extensions_after_a_late_runtime(void)
+{
+    struct function_version *version = begin();
+    visit(version);
+    worker_release(worker);
+    CU_ASSERT(comes(SPAWN_ROOM_SIGNAL));
+    fake_broken(worker_room_id(worker)); /* what it says meanwhile changes nothing */
+    CU_ASSERT(FAKE_UNTIL(fake_count(SPAWN_ROOM_SIGNAL) == 2));
+    CU_ASSERT(fake.shutdowns == 1 && fake_last(SPAWN_ROOM_SIGNAL)->signal == SIGKILL);
+    CU_ASSERT(comes(SPAWN_ROOM_KILL));
+    end(version);
+}
+
+static void test_extensions_of_the_runtime(void)
+{
+    struct function_version *version = begin();
+    fake.wants_shutdown = false;
+    visit(version);
+    worker_release(worker);
+    CU_ASSERT(comes(SPAWN_ROOM_SIGNAL));
+    CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0);
+    CU_ASSERT(comes(SPAWN_ROOM_KILL));
+    CU_ASSERT(fake.terminations == 1 && fake.shutdowns == 0);
+    end(version);
+}
+
+/* Every start names them anew; where none registers nobody is waited for. */
 static void test_extensions_after_a_reset(void)
 {
     struct function_version *version = begin();
     visit(version);
     worker_reset(worker);
-    fake.wants_shutdown = false;
+    fake.has_extensions = fake.wants_shutdown = false;
     ready = idle = 0;
     visit(version);
     CU_ASSERT(fake.expected == 4 && asked == 1);
@@ -108,4 +138,5 @@ static void test_extensions_after_a_reset(void)
     end(version);
 }
 
-TEST_MAIN("pool_extensions", TEST(test_extensions_are_told), TEST(test_extensions_after_a_reset))
+TEST_MAIN("pool_extensions", TEST(test_extensions_are_told), TEST(test_extensions_after_a_late_runtime),
+          TEST(test_extensions_of_the_runtime), TEST(test_extensions_after_a_reset))

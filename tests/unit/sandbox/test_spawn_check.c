@@ -1,6 +1,8 @@
 /* What the spawner refuses to act on. */
 #include "sandbox/spawner/spawn_check.h"
 
+#include <signal.h>
+
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 
@@ -50,7 +52,7 @@ static void test_spawn_check_good(void)
 static void test_spawn_check_operations(void)
 {
     CU_ASSERT(check(&(struct spawn_msg){.op = 0}) < 0);
-    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_PING + 1}) < 0);
+    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_SIGNAL + 1}) < 0);
     CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_READY}) < 0);
     CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_MAKE, .room_id = 0}) < 0);
 }
@@ -125,6 +127,8 @@ static void test_spawn_check_numbers(void)
     msg.assign.pids_max = UINT32_MAX; /* one more would be none */
     CU_ASSERT(check(&msg) < 0);
     CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_LIMIT, .limit.cpu_milli = UINT32_MAX}) < 0);
+    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_SIGNAL, .room_id = 3, .signal = SIGTERM}) == 0);
+    CU_ASSERT(check(&(struct spawn_msg){.op = SPAWN_ROOM_SIGNAL, .room_id = 3, .signal = SIGSTOP}) < 0);
 }
 
 TEST_MAIN("spawn_check", TEST(test_spawn_check_good), TEST(test_spawn_check_operations), TEST(test_spawn_check_paths),
