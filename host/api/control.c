@@ -21,6 +21,7 @@
 #include "lib/base/strutil.h"
 
 #define LOG_LIMIT_MAX 10000
+#define LOG_LOOK_MAX 100000 /* records at once, when most are others': the loop does nothing else meanwhile */
 #define LOG_WAIT_S_MAX 60
 #define LOG_GATHER_US 20000 /* what comes within this time of a first record goes into the same answer */
 #define FUNCTIONS_PAGE 200  /* at once: the loop does nothing else meanwhile */
@@ -72,6 +73,7 @@ struct log_page {
     bool follows;                  /* a page that was given out: begins where that one ended, and leaves nothing out */
     int64_t limit, skip, count;    /* count: of events */
     size_t delivered;              /* records that the last look gave us, whoever's */
+    bool more;                     /* it did not come to the end of the log */
     cJSON *events;
     struct logs_follower *follower;
     struct loop_timer timer;
@@ -132,20 +134,28 @@ static void add_record(void *arg, const struct log_record *record)
     }
 }
 
+static bool log_page_is_full(void *arg)
+{
+    const struct log_page *page = arg;
+    return page->count == page->limit;
+}
+
+/* One look at the log. Where it is full of others' records the cursor moves past as many as one look is worth, and the page says so. */
 static int log_page_read(struct log_page *page, struct err *err)
 {
     const struct log_name name = {page->name.account, page->name.region, page->key};
-    struct log_span span = {.first = page->follows};
-    int rc;
-    do { /* once more where as many as there may be were all of others */
-        span.since_us = page->after_us;
-        span.limit = page->whole && !page->follows ? (size_t)page->limit : LOG_LIMIT_MAX;
-        if (page->follows)
-            span.limit += (size_t)page->after_seen; /* which are skipped */
-        page->skip = page->after_seen;
-        page->delivered = 0;
-        rc = logs_read(page->api->options.logs, &name, &span, add_record, page, err);
-    } while (rc == 0 && page->follows && page->count == 0 && page->delivered == span.limit);
+    struct log_span span = {.since_us = page->after_us, .limit = LOG_LIMIT_MAX};
+    if (page->follows) {
+        span.first = true;
+        span.enough = log_page_is_full;
+        span.limit = LOG_LOOK_MAX + (size_t)page->after_seen; /* which are skipped */
+    } else if (page->whole) {
+        span.limit = (size_t)page->limit; /* no records of others among them */
+    }
+    page->skip = page->after_seen;
+    page->delivered = 0;
+    int rc = logs_read(page->api->options.logs, &name, &span, add_record, page, err);
+    page->more = page->follows && page->delivered == span.limit;
     return rc;
 }
 
@@ -305,7 +315,7 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
         log_page_fail(page, &err);
         return;
     }
-    if (!empty || wait_s == 0) {
+    if (!empty || page->more || wait_s == 0) {
         log_page_answer(page);
         return;
     }

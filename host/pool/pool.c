@@ -370,7 +370,7 @@ static void end_everything(struct pool *pool)
     HASH_ITER(hh, pool->rooms, worker, next)
         worker_tell_lost(worker, "the daemon is stopping");
     HASH_ITER(hh, pool->rooms, worker, next)
-        if (worker_is_held(worker) || worker_ends_slowly(worker) || worker->measures_waiting > 0)
+        if (!worker_is_ending(worker) && (worker_is_held(worker) || worker_ends_slowly(worker) || worker->measures_waiting > 0))
             worker_end(worker);
     loop_timer_set(pool->loop, &pool->drain_timer, clock_mono_us() + DRAIN_KILL_US);
 }

@@ -11,8 +11,8 @@
  *                        ▲               (native: BLANK at once)        │         10 ms│▲ thaw     │
  *                        └──────────── RESETTING ◀──────────────────────┴──────────────┼┼──────────┘ timeout, crash
  *                                                                                    ▼│
- *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN ──keep-alive──▶ TERMINATING ──▶ ENDING ──▶
- * DYING
+ *   any state ──▶ DYING ──ROOM_DEAD──▶ DEAD                                          FROZEN
+ *   IDLE ──keep-alive, update, the end of stoked──▶ TERMINATING ──▶ ENDING ──▶ DYING     (with extensions; else DYING at once)
  */
 #pragma once
 

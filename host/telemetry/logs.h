@@ -62,6 +62,7 @@ struct log_span {
     int64_t since_us;
     size_t limit;
     bool first;
+    bool (*enough)(void *arg); /* asked before each record; NULL: never */
 };
 
 /* Calls fn with the records of the span, oldest first. No log yet is no error. */

@@ -153,7 +153,7 @@ int logs_read(struct logs *logs, const struct log_name *name, const struct log_s
     rc = collect_file(logs, group->path, LOG_STORE_CURRENT, &wanted, &current, err);
     if (rc == 0)
         rc = collect_file(logs, group->path, LOG_STORE_PREVIOUS, &wanted, &previous, err);
-    for (size_t i = 0; rc >= 0 && i < wanted.count && i < span->limit; i++)
+    for (size_t i = 0; rc >= 0 && i < wanted.count && i < span->limit && !(span->enough && span->enough(arg)); i++)
         deliver(&wanted.lines[wanted.count - 1 - i], fn, arg);
     free(wanted.lines);
     log_group_put(group);

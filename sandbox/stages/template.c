@@ -105,8 +105,9 @@ static int make_places(const struct template_spec *spec, struct err *err)
     return 0;
 }
 
-/* Where Node looks for packages of code in /var/task when it has looked there: those of layers, then those of the runtime. ES modules are
- * looked for in no other way, whatever NODE_PATH says. */
+/* Where Node looks for packages of code in /var/task when it has looked there: those of layers, then those of the runtime. On Lambda its
+ * ES modules find both; by itself Node finds them in no other way, whatever NODE_PATH says. Last, and never on the way of another mount:
+ * what they point to is the room's, not the host's. */
 static int link_node_modules(const struct template_spec *spec, struct err *err)
 {
     static const char *const links[][2] = {{"/var/node_modules", "/opt/nodejs/node_modules"},
@@ -114,7 +115,7 @@ static int link_node_modules(const struct template_spec *spec, struct err *err)
     char path[PATH_BYTES];
     for (size_t i = 0; i < ARRAY_LEN(links); i++) {
         snprintf(path, sizeof path, "%s%s", spec->root, links[i][0]);
-        if (symlink(links[i][1], path) < 0)
+        if (symlink(links[i][1], path) < 0 && errno != EEXIST) /* an interpreter that lives there has its own */
             return err_errno(err, "linking %s", links[i][0]);
     }
     return 0;
@@ -137,8 +138,6 @@ int template_build(const struct template_spec *spec, struct err *err)
     if (mount("stoke-root", spec->root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755") < 0)
         return err_errno(err, "mounting the template's root");
     int rc = make_places(spec, err);
-    if (rc == 0 && spec->node_modules)
-        rc = link_node_modules(spec, err);
     if (rc == 0)
         rc = show_usr(spec, err);
     if (rc == 0)
@@ -149,5 +148,7 @@ int template_build(const struct template_spec *spec, struct err *err)
         rc = show(spec, spec->prefix, spec->prefix, err);
     if (rc == 0 && spec->var_runtime[0])
         rc = show(spec, spec->var_runtime, "/var/runtime", err);
+    if (rc == 0 && spec->node_modules)
+        rc = link_node_modules(spec, err);
     return rc < 0 ? rc : enter(spec, err);
 }

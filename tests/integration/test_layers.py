@@ -191,6 +191,21 @@ def test_node_finds_es_modules_when_they_are_asked_for(stoke, client, name):
         assert invoke(client, name + file[6:]) == "modern"
 
 
+def test_node_keeps_the_order_of_its_path(stoke, client, name):
+    """A layer's directory for the version comes before its common one, and both before the runtime's, whoever asks."""
+    package = '{"name": "twice", "exports": {"require": "./index.js", "import": "./index.mjs"}}'
+    files = {}
+    for directory, who in (("node20/node_modules", "version"), ("node_modules", "common")):
+        files |= {f"nodejs/{directory}/twice/package.json": package, f"nodejs/{directory}/twice/index.js": f"exports.who = '{who}';",
+                  f"nodejs/{directory}/twice/index.mjs": f"export const who = '{who}';"}
+    publish(client, name, files)
+    code = "exports.handler = async () => [require('twice').who, require.resolve('twice')];"
+    made = client.create_function(**{**stoke.function(name, {"index.js": code}, Layers=[arn(name, 1)]), "Runtime": "nodejs20.x",
+                                     "Handler": "index.handler"})
+    client.get_waiter("function_active_v2").wait(FunctionName=made["FunctionName"])
+    assert invoke(client, name) == ["version", "/opt/nodejs/node20/node_modules/twice/index.js"]
+
+
 def test_layers_of_the_version_that_was_asked_for(stoke, client, name):
     """The runtime's, though another version of the language runs the function."""
     publish(client, name, {"python/lib/python3.14/site-packages/from_layer.py": "WHO = 'python3.14'",

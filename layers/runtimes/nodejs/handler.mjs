@@ -86,23 +86,38 @@ async function loadExports(root, folder, name) {
     }
 }
 
-// ES modules find layers and the SDK as require() does.
+// Stoke's links above the function's code, which ES modules are looked for by (sandbox/stages/template.c).
+const LINKS = new Set(['/var/node_modules', '/node_modules']);
+const FROM_TASK = /^file:\/\/\/var\/task\//, BY_LINK = /^file:\/\/\/(opt|var\/runtime)\//;
+
+// The first that a directory of NODE_PATH has.
+function fromNodePath(specifier, context, next) {
+    for (const directory of module.globalPaths) {
+        try {
+            return next(specifier, {...context, parentURL: pathToFileURL(path.join(directory, '..', 'x')).href});
+        } catch {
+            continue;
+        }
+    }
+    return undefined;
+}
+
+// require() finds layers and the SDK in NODE_PATH, in its order, and not by our links; ES modules find them as require() does.
 export function resolveFromNodePath() {
+    const own = module.Module._nodeModulePaths;
+    module.Module._nodeModulePaths = (from) => own(from).filter((directory) => !LINKS.has(directory));
     module.registerHooks?.({
         resolve(specifier, context, next) {
+            const bare = !/^(\.|\/|file:|node:|data:)/.test(specifier);
             try {
-                return next(specifier, context);
+                const found = next(specifier, context);
+                const linked = bare && FROM_TASK.test(context.parentURL) && BY_LINK.test(found.url);
+                return linked && fromNodePath(specifier, context, next) || found;
             } catch (error) {
-                if (error?.code !== 'ERR_MODULE_NOT_FOUND' || /^(\.|\/|file:|node:|data:)/.test(specifier))
+                const found = error?.code === 'ERR_MODULE_NOT_FOUND' && bare && fromNodePath(specifier, context, next);
+                if (!found)
                     throw error;
-                for (const directory of module.globalPaths) {
-                    try {
-                        return next(specifier, {...context, parentURL: pathToFileURL(path.join(directory, '..', 'x')).href});
-                    } catch {
-                        continue;
-                    }
-                }
-                throw error;
+                return found;
             }
         },
     });
@@ -119,7 +134,7 @@ export async function load(root, handler) {
         throw new MalformedHandlerName('Bad handler');
     const exported = await loadExports(root, handler.slice(0, handler.indexOf(base)), match[1]);
     const lookUp = (from) => match[2].split('.').reduce((value, key) => value && value[key], from);
-    const found = lookUp(exported) || (runtimeVersion() >= WITH_DEFAULT ? lookUp(exported.default) : undefined);
+    const found = lookUp(exported) || (runtimeVersion() >= WITH_DEFAULT ? lookUp(exported?.default) : undefined);
     if (!found)
         throw new HandlerNotFound(`${handler} is undefined or not exported`);
     if (typeof found !== 'function')

@@ -109,6 +109,35 @@ static void test_extensions_after_a_late_runtime(void)
     end(version);
 }
 
+static void on_measured(void *arg, uint64_t peak)
+{
+    (void)arg, (void)peak;
+}
+
+static void on_drained(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* A stop waits for those that are ending, also for one that is still to be measured. */
+static void test_extensions_at_a_stop(void)
+{
+    bool drained = false;
+    struct function_version *version = begin();
+    visit(version);
+    pool_drain(fake.pool, clock_mono_us() + 10000000, on_drained, &drained);
+    fake.mute = 1ull << SPAWN_ROOM_STAT;
+    struct worker_measure measure = {.fn = on_measured};
+    worker_measure(worker, &measure, false);
+    worker_release(worker);
+    CU_ASSERT(comes(SPAWN_ROOM_SIGNAL));
+    fake_exit(worker_room_id(worker), 0, 0);
+    CU_ASSERT(FAKE_UNTIL(fake.shutdowns == 1));
+    CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0 && !drained);
+    CU_ASSERT(FAKE_UNTIL(drained));
+    end(version);
+}
+
 static void test_extensions_of_the_runtime(void)
 {
     struct function_version *version = begin();
@@ -139,4 +168,4 @@ static void test_extensions_after_a_reset(void)
 }
 
 TEST_MAIN("pool_extensions", TEST(test_extensions_are_told), TEST(test_extensions_after_a_late_runtime),
-          TEST(test_extensions_of_the_runtime), TEST(test_extensions_after_a_reset))
+          TEST(test_extensions_of_the_runtime), TEST(test_extensions_at_a_stop), TEST(test_extensions_after_a_reset))

@@ -469,6 +469,8 @@ class Environment(WorkerTest):
             self.assertEqual(self.result(worker, trace="Root=1-9"), [2, "undefined", False, "Root=1-9"])
         with self.worker(code.replace("export default", "export const handler2 = handler, other ="), name="index.mjs", handler="index.handler2") as worker:
             self.assertEqual(self.result(worker), [3, "function", True, None])
+        document, _ = self.init_error("module.exports = null;", AWS_EXECUTION_ENV="AWS_Lambda_nodejs24.x")
+        self.assertEqual(document["errorType"], "Runtime.HandlerNotFound")
         document, _ = self.init_error(code, name="index.mjs")
         self.assertEqual(document["errorType"], "Runtime.HandlerNotFound")
 

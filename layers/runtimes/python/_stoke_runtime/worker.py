@@ -3,6 +3,7 @@ after the other until the channel ends."""
 import datetime  # noqa: F401  what nearly every handler imports: here, so that it is shared
 import os
 import sys
+import time
 
 import _stoke
 from _stoke_runtime import environment, faults, loader, logs, marshal
@@ -13,6 +14,9 @@ _LOADED_ON_LAMBDA = frozenset((
     "__future__ abc argparse atexit builtins codecs collections contextlib contextvars copyreg decimal encodings enum functools "
     "genericpath heapq importlib io itertools json keyword linecache logging math numbers operator os posixpath re reprlib "
     "site stat string sys textwrap threading time token tokenize traceback types warnings weakref zipimport").split())
+
+
+_TERMINATE_TURNS = 200  # two seconds: we are killed before
 
 
 def _loaded_by_us():
@@ -43,8 +47,10 @@ class _Visits:
         if frame is None:
             return False
         kind, fields, body = frame
-        if kind == _stoke.TERMINATE:  # SIGTERM comes: waiting is interrupted by it
-            return True
+        if kind == _stoke.TERMINATE:  # SIGTERM comes; each turn looks for it, where one long read might miss it
+            for _ in range(_TERMINATE_TURNS):
+                time.sleep(0.01)
+            return False
         if kind != _stoke.INVOKE:
             raise ValueError("a frame of type %d instead of an event" % kind)
         request_id, deadline_ms, arn, trace_id, client_context, cognito, tenant_id = fields
