@@ -78,10 +78,10 @@ static void show_json(const struct http_answer *answer, const char *function_err
     char version[64];
     if (http_answer_header(answer, "x-amz-executed-version", version, sizeof version))
         cJSON_AddStringToObject(tree, "ExecutedVersion", version);
-    struct json_fault fault;
+    struct json_fault fault; /* JSON goes as it is, for a number of ours would round a long one; our parser lets more than JSON pass */
     if (json_check(answer->body, answer->body_len, &fault) == 0)
-        cJSON_AddRawToObject(tree, "Payload", answer->body);                  /* as it is: a number of ours would round a long one */
-    else if (json_parse(answer->body, answer->body_len, &payload, NULL) == 0) /* which lets more pass */
+        cJSON_AddRawToObject(tree, "Payload", answer->body);
+    else if (json_parse(answer->body, answer->body_len, &payload, NULL) == 0)
         cJSON_AddItemToObject(tree, "Payload", STEAL(payload));
     else
         cJSON_AddStringToObject(tree, "Payload", answer->body);

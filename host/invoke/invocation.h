@@ -47,7 +47,7 @@ struct invocation {
     void *done_arg;
     TAILQ_ENTRY(invocation) link;
 
-    char request_id[64], trace_id[512];
+    char request_id[64], trace_id[INVOKE_TRACE_BYTES];
     char *invoked_arn, *client_context; /* owned */
     void *payload;                      /* owned */
     size_t payload_len;

@@ -37,6 +37,8 @@ void invoke_reserve(struct invoke *invoke, const char *account, const char *regi
 /* The same of provisioned concurrency of a version. */
 void invoke_provision(struct invoke *invoke, const struct function_version *version, unsigned provisioned);
 
+#define INVOKE_TRACE_BYTES 512 /* of a trace header, with its NUL */
+
 struct invoke_request {
     struct function_version *version; /* counted by invoke_start itself */
     const char *invoked_arn;          /* as AWS gives it to the function: with the qualifier that was asked for */
@@ -44,7 +46,7 @@ struct invoke_request {
     void *payload;                    /* malloc'd, taken; a valid JSON document, or empty */
     size_t payload_len;
     const char *client_context; /* JSON on one line, ASCII, or NULL; copied */
-    const char *trace_id;       /* or NULL; copied */
+    const char *trace_id;       /* or NULL; copied. A longer one than INVOKE_TRACE_BYTES has room for is replaced */
     bool log_tail;              /* result.log_tail wanted: waits for END and REPORT */
 };
 

@@ -1,4 +1,4 @@
-/* How far a reply has come: h2o counts what it was given, the kernel what the client's has taken. */
+/* How far a reply has come: h2o counts what it was given, and the kernel what the client has acknowledged. */
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -21,7 +21,6 @@
 #define CHECK_INLINE_BYTES_MAX (256u * 1024) /* under a millisecond */
 #define CLIENT_CONTEXT_BYTES_MAX 3583
 #define LOG_TAIL_BYTES_MAX 4096
-#define TRACE_BYTES_MAX 512
 
 /* One Invoke on its way. */
 struct visit {
@@ -32,7 +31,7 @@ struct visit {
     size_t payload_len;
     char *client_context; /* or NULL */
     char *arn;
-    char trace_id[TRACE_BYTES_MAX];
+    char trace_id[INVOKE_TRACE_BYTES];
     bool log_tail, valid;
     struct json_fault fault;
 };
