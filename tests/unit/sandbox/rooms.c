@@ -64,11 +64,15 @@ static bool copy_program(const char *from, const char *to)
     return ok;
 }
 
+const char *rooms_build = BUILD_DIR;
+
 bool rooms_restart(struct rooms *rooms)
 {
     struct err err;
+    char spawner[256];
+    snprintf(spawner, sizeof spawner, "%s/stoke-spawner", rooms_build);
     const struct spawn_options options = {
-        .spawner_path = SPAWNER_PATH, .data_dir = rooms->data, .cgroup_name = rooms->cgroup, .uid_base = rooms->uid_base};
+        .spawner_path = spawner, .data_dir = rooms->data, .cgroup_name = rooms->cgroup, .uid_base = rooms->uid_base};
     rooms->ups = rooms->losses = rooms->gone = 0;
     rooms->count = 0;
     if (spawn_client_start(rooms->loop, &options, &events, rooms, &rooms->client, &err) < 0) {
@@ -80,8 +84,9 @@ bool rooms_restart(struct rooms *rooms)
 
 bool rooms_start(struct rooms *rooms)
 {
-    char path[256];
+    char path[256], bootstrap[256];
     struct err err;
+    snprintf(bootstrap, sizeof bootstrap, "%s/tests/room_bootstrap", rooms_build);
     *rooms = (struct rooms){.code = CODE, .uid_base = UID_BASE + (uint32_t)getpid() % UID_RANGES * UID_RANGE_SIZE};
     snprintf(rooms->data, sizeof rooms->data, "/tmp/test-rooms-XXXXXX");
     snprintf(rooms->cgroup, sizeof rooms->cgroup, "test-rooms-%d", getpid());
@@ -92,7 +97,7 @@ bool rooms_start(struct rooms *rooms)
     snprintf(path, sizeof path, "%s/trees/%s", rooms->data, CODE);
     mkdir(path, 0755);
     snprintf(path, sizeof path, "%s/trees/%s/bootstrap", rooms->data, CODE);
-    return copy_program(BOOTSTRAP_PATH, path) && loop_new(&rooms->loop, &err) == 0 && rooms_restart(rooms);
+    return copy_program(bootstrap, path) && loop_new(&rooms->loop, &err) == 0 && rooms_restart(rooms);
 }
 
 void rooms_stop(struct rooms *rooms)

@@ -36,6 +36,9 @@ struct room_fds {
     int talk; /* accepted from the bootstrap, -1 before */
 };
 
+/* Where the programs are: the build directory, or where whoever has given root up finds it. */
+extern const char *rooms_build;
+
 /* Makes a data directory with one code tree and starts the monitor; false when no spawner came. */
 bool rooms_start(struct rooms *rooms);
 /* Ends everything and removes the data directory. */
