@@ -67,6 +67,10 @@ for _ in $(seq 600); do # another stoked may serve there: then this one is about
     sleep 0.1
 done
 
+for _ in $(seq 50); do # it serves a moment before it knows the machine
+    curl -fsS "$STOKE_ENDPOINT/_stoke/health" | grep -q 'has not reported yet' || break
+    sleep 0.1
+done
 $stoke doctor | grep ^missing || true # what functions have to do without on this machine
 
 # The example's own name, whatever else is deployed here.
