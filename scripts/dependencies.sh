@@ -9,7 +9,8 @@ set -euo pipefail
 build=(gcc libc6-dev make cmake ninja-build pkg-config clang libh2o-evloop-dev libseccomp-dev libcap-dev libbpf-dev
        libcjson-dev libpcre2-dev libsqlite3-dev libarchive-dev libcurl4-openssl-dev libssl-dev libcunit1-dev uthash-dev
        python3 python3-dev python3-venv python3-pip nodejs npm e2fsprogs uidmap iproute2 kmod curl ca-certificates)
-check=(zlib1g-dev clang-format libclang-rt-14-dev bpftool git
+# llvm names the functions in reports of the sanitizers, and what is suppressed is known by name.
+check=(zlib1g-dev clang-format libclang-rt-14-dev llvm bpftool git
        g++ autoconf automake libtool)
 
 want=("${build[@]}")
