@@ -11,14 +11,21 @@ build=(gcc libc6-dev make cmake ninja-build pkg-config clang libh2o-evloop-dev l
        python3 python3-dev python3-venv python3-pip nodejs npm e2fsprogs uidmap iproute2 kmod curl ca-certificates)
 # llvm names the functions in reports of the sanitizers, and what is suppressed is known by name.
 check=(zlib1g-dev clang-format libclang-rt-14-dev llvm bpftool git
-       g++ autoconf automake libtool)
+       libnode-dev g++ autoconf automake libtool)
 
 want=("${build[@]}")
 [ "${1:-run}" = check ] && want+=("${check[@]}")
 
 # A command that is there from elsewhere (a newer node with its own npm, say) counts as installed: Debian's package of the
 # same name would conflict with it.
-have_command() { case "$1" in nodejs) command -v node ;; npm|curl|git|cmake) command -v "$1" ;; *) false ;; esac >/dev/null 2>&1; }
+have_command() {
+    case "$1" in
+    nodejs) command -v node ;;
+    libnode-dev) [ -f "$(dirname "$(readlink -f "$(command -v node)")")/../include/node/node.h" ] ;;
+    npm|curl|git|cmake) command -v "$1" ;;
+    *) false ;;
+    esac >/dev/null 2>&1
+}
 
 missing=()
 for package in "${want[@]}"; do

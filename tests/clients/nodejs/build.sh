@@ -7,6 +7,10 @@ for tool in node npm g++ cmake make autoreconf libtoolize python3; do
     command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }
 done
 cache=${STOKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stoke}/clients/nodejs-$(cat "$here/package-lock.json" "$0" | cksum | cut -d' ' -f1)-$(node -p process.versions.modules)
+prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+if [ -f "$prefix/include/node/node.h" ]; then # the headers that came with node; else node-gyp fetches them
+    export npm_config_nodedir="$prefix"
+fi
 if [ ! -f "$cache/done" ]; then
     rm -rf "$cache"
     mkdir -p "$cache"
