@@ -96,7 +96,7 @@ static int add_tree(struct archive *zip, FTS *tree, size_t root_len, struct err 
             errno = file->fts_errno;
             return err_errno(err, "%s", file->fts_path);
         }
-        if (file->fts_info != FTS_F && file->fts_info != FTS_SL && file->fts_info != FTS_SLNONE)
+        if (file->fts_level == 0 || (file->fts_info != FTS_F && file->fts_info != FTS_SL && file->fts_info != FTS_SLNONE))
             continue;
         if (file->fts_info == FTS_SLNONE)
             file->fts_info = FTS_SL;
@@ -114,7 +114,7 @@ int archive_directory(const char *dir, char **ret_zip, size_t *ret_len, struct e
         n--;
     CLEANUP(freep) char *root = str_format("%.*s", (int)n, dir);
     char *roots[] = {root, NULL};
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     if (!tree)
         return err_errno(err, "opening %s", dir);
     CLEANUP(buf_free) struct buf out = BUF_INIT(ZIP_BYTES_MAX);

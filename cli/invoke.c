@@ -100,8 +100,10 @@ static int show(struct cli *cli, const struct http_answer *answer, bool log)
     if (cli->json)
         show_json(answer, function_error);
     else if (answer->body_len) {
+        struct json_fault fault;
         fwrite(answer->body, 1, answer->body_len, stdout); /* the result as it is: it may go into a pipe */
-        putchar('\n');
+        if (isatty(STDOUT_FILENO) || json_check(answer->body, answer->body_len, &fault) == 0)
+            putchar('\n'); /* JSON may end in one; a picture would be another */
     }
     return *function_error ? cli_fail(CLI_FAILED, "the function failed (%s)", function_error) : CLI_OK;
 }

@@ -67,7 +67,7 @@ static cJSON *host_json(const struct health *health, const struct runtimes *runt
         cJSON_AddBoolToObject(out, "memory limits", host->has_memory != 0);
         cJSON_AddBoolToObject(out, "process limits", host->has_pids != 0);
         cJSON_AddBoolToObject(out, "freezing of idle sandboxes", host->has_freezer != 0);
-        cJSON_AddBoolToObject(out, "user namespaces", true); /* without them the spawner would not have come up */
+        cJSON_AddBoolToObject(out, "user namespaces", host->has_userns != 0);
         cJSON_AddBoolToObject(out, "a user id of its own for each sandbox", host->unique_uids != 0);
         cJSON_AddBoolToObject(out, "BPF as a second lock and meter", host->has_bpf != 0);
         cJSON_AddStringToObject(out, "/tmp of functions", host->tmp_backend);

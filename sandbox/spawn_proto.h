@@ -101,10 +101,10 @@ struct spawn_stats {
 
 /* What the host can and cannot enforce, for health and doctor. Texts are plain words, empty when nothing is missing. */
 struct spawn_host {
-    uint32_t rootless, unique_uids, cgroup_version; /* version 1 (hybrid) or 2; 0: none */
-    uint32_t has_cpu, has_memory, has_pids, has_freezer, has_bpf;
-    char tmp_backend[32]; /* "loop-ext4", "ext4-project-quota", "tmpfs" */
-    char missing[2048];   /* one plain sentence a line: what is missing and how to get it */
+    uint32_t rootless, unique_uids, cgroup_version;                           /* version 1 (hybrid) or 2; 0: none */
+    uint32_t has_cpu, has_memory, has_pids, has_freezer, has_bpf, has_userns; /* has_userns: without, no room */
+    char tmp_backend[32];                                                     /* "loop-ext4", "ext4-project-quota", "tmpfs" */
+    char missing[2048]; /* one plain sentence a line: what is missing and how to get it */
 };
 
 struct spawn_msg {

@@ -338,6 +338,8 @@ static cJSON *function_here(struct function_record *record, const cJSON *mapped)
     if (facts.match->interpreter != NULL)
         cJSON_AddStringToObject(item, "Interpreter", facts.match->interpreter->path);
     cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
+    cJSON_AddNumberToObject(item, "NetworkBytes", (double)facts.net_bytes);
+    cJSON_AddNumberToObject(item, "NetworkPackets", (double)facts.net_packets);
     cJSON *stored_only = stored_only_of(record, facts.config, json_get(mapped, facts.name) != NULL);
     if (stored_only != NULL)
         cJSON_AddItemToObject(item, "StoredOnly", stored_only);

@@ -2,6 +2,7 @@
 #pragma once
 
 #define POOL_MAKES_MAX 32                    /* ROOM_MAKEs on the way at once */
+#define POOL_WAIT_LOOK_US (100 * 1000)       /* past the wait for memory, how often a visit looks whether it is refused */
 #define POOL_WAIT_HARD_US (10 * 1000 * 1000) /* a visit waits no longer for a worker, whatever the reason */
 #define POOL_MAKE_TRIES 3
 #define POOL_REFILL_US 2000       /* blanks are made this long after the last cold visit */

@@ -50,14 +50,14 @@ static void on_timer(void *arg)
 {
     struct pool_waiter *waiter = arg;
     struct pool *pool = waiter->pool;
-    int64_t hard_us = waiter->since_us + POOL_WAIT_HARD_US;
+    int64_t now = clock_mono_us(), hard_us = waiter->since_us + POOL_WAIT_HARD_US;
     if (waiter->soft) {
         waiter_harden(waiter);
         pool_pump(pool);
     } else if (waiter->version->zygote->starved) {
         waiter_fail(waiter, POOL_NO_MEMORY, "no memory for another worker");
-    } else if (clock_mono_us() < hard_us) {
-        loop_timer_set(pool->loop, &waiter->timer, hard_us);
+    } else if (now < hard_us) { /* what it waits for is being made; memory may still be refused to it */
+        loop_timer_set(pool->loop, &waiter->timer, now + POOL_WAIT_LOOK_US < hard_us ? now + POOL_WAIT_LOOK_US : hard_us);
     } else {
         waiter_fail(waiter, POOL_NO_SPAWNER, "no sandbox could be made in time");
     }

@@ -75,6 +75,9 @@ void worker_take_stats(struct worker *worker, const struct spawn_stats *stats)
     struct pool *pool = worker->pool;
     if (stats->memory_bytes == 0 && stats->peak_bytes == 0)
         return; /* a room that ended before it could be measured */
+    if (worker->version && stats->net_packets > worker->stats.net_packets)
+        function_version_count_network(worker->version->about, stats->net_bytes - worker->stats.net_bytes,
+                                       stats->net_packets - worker->stats.net_packets);
     worker->stats = *stats;
     uint64_t peak = stats->peak_bytes > stats->memory_bytes ? stats->peak_bytes : stats->memory_bytes;
     if (peak > worker->peak_bytes)

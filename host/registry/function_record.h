@@ -50,13 +50,14 @@ struct function_record {
     struct version_row *before; /* SETTLING: what invocations see */
     struct version_row **published;
     size_t published_count;
-    uint64_t last_version;    /* number of the newest that was ever published */
-    struct setting *settings; /* by key */
-    int64_t reserved;         /* concurrency; CONCURRENCY_UNRESERVED: none */
-    uint64_t provisioned;     /* concurrency, of all its aliases and versions */
-    uint64_t promised;        /* what it will claim beyond that, when the write under way is on the disk */
-    struct wait_line line;    /* busy: settings, tags or its deletion are on their way to the disk */
-    char key[];               /* "ACCOUNT REGION NAME" */
+    uint64_t last_version;           /* number of the newest that was ever published */
+    struct setting *settings;        /* by key */
+    int64_t reserved;                /* concurrency; CONCURRENCY_UNRESERVED: none */
+    uint64_t provisioned;            /* concurrency, of all its aliases and versions */
+    uint64_t promised;               /* what it will claim beyond that, when the write under way is on the disk */
+    uint64_t net_bytes, net_packets; /* over its workers' loopbacks since stoked began, where the host counts them */
+    struct wait_line line;           /* busy: settings, tags or its deletion are on their way to the disk */
+    char key[];                      /* "ACCOUNT REGION NAME" */
 };
 
 /* How many rows and built versions use an archive. */

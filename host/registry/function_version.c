@@ -44,6 +44,16 @@ void function_version_unref(struct function_version *version)
     free(version);
 }
 
+void function_version_count_network(const struct function_version *version, uint64_t bytes, uint64_t packets)
+{
+    struct function_record *record =
+        version->registry->closed ? NULL : record_lookup(version->registry, version->account, version->region, version->name);
+    if (record == NULL)
+        return; /* it was deleted */
+    record->net_bytes += bytes;
+    record->net_packets += packets;
+}
+
 static char *copy(const char *text)
 {
     char *s = strdup(text != NULL ? text : "");

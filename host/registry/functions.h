@@ -100,7 +100,8 @@ struct function_facts {
     const char *update_status, *update_status_reason, *update_status_reason_code; /* may be NULL */
     const struct runtime_match *match;                                            /* how it runs here */
     const char *tags;                                                             /* JSON object or NULL */
-    int64_t reserved;                                                             /* concurrency; CONCURRENCY_UNRESERVED: none */
+    uint64_t net_bytes, net_packets; /* over its workers' loopbacks since stoked began; 0 where the host does not count them */
+    int64_t reserved;                /* concurrency; CONCURRENCY_UNRESERVED: none */
 };
 /* qualifier: NULL or empty for $LATEST; of an alias the version it points to. ERR_NOT_FOUND in AWS's words. */
 int registry_describe(struct function_record *record, const char *qualifier, struct function_facts *ret_facts, struct err *err) WARN_UNUSED;

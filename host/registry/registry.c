@@ -262,6 +262,8 @@ static void describe(struct function_record *record, struct version_row *row, st
         .match = &version->match,
         .tags = record->tags,
         .reserved = record->reserved,
+        .net_bytes = record->net_bytes,
+        .net_packets = record->net_packets,
     };
     (void)str_copy(facts.version, sizeof(facts.version), version->version);
     if (row == record->latest) {

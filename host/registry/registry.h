@@ -55,6 +55,8 @@ struct function_version {
 
 void function_version_ref(struct function_version *version);
 void function_version_unref(struct function_version *version);
+/* Adds what one of its workers has sent and received over its loopback to what its function has since stoked began. */
+void function_version_count_network(const struct function_version *version, uint64_t bytes, uint64_t packets);
 
 struct registry;
 

@@ -188,6 +188,13 @@ static int version_of(const struct runtime_interpreter *it)
     return it->language == RUNTIME_PYTHON ? it->minor : it->major;
 }
 
+/* The number in python3.N or nodejsN.x; 0 where there is none (nodejs), or an old major one (python2.7). */
+static int version_wanted(const char *identifier, enum runtime_language language)
+{
+    int want = 0;
+    return sscanf(identifier, language == RUNTIME_PYTHON ? "python3.%d" : "nodejs%d", &want) == 1 ? want : 0;
+}
+
 /* The exact version, else the nearest newer, else the nearest older one. The list is sorted. */
 static const struct runtime_interpreter *nearest(const struct runtimes *runtimes, enum runtime_language language, int want)
 {
@@ -223,11 +230,9 @@ int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool
         *ret_match = match;
         return 0;
     }
-    int want = 0;
     if (match.language == RUNTIME_OTHER)
         return missing(identifier, match.language, err);
-    if (match.language == RUNTIME_PYTHON ? sscanf(identifier, "python3.%d", &want) != 1 : sscanf(identifier, "nodejs%d", &want) != 1)
-        want = 0; /* python2.7, nodejs: the oldest there is */
+    int want = version_wanted(identifier, match.language); /* 0: the oldest there is */
     match.interpreter = nearest(runtimes, match.language, want);
     if (!match.interpreter)
         return missing(identifier, match.language, err);
@@ -258,6 +263,9 @@ int runtimes_add(const struct runtimes_options *options, const char *name, const
     probe->may_show = options->may_show;
     if (add(probe, language, path, "added", err) < 0)
         return -(int)(err->kind = ERR_INVALID);
+    int want = version_wanted(name, language);
+    if (want && want != version_of(&probe->list[0]))
+        return err_set(err, ERR_INVALID, "\"%.200s\" is version %s, not %.64s", path, probe->list[0].version, name);
     CLEANUP(fd_closep) int fd = open(options->extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno(err, "opening %s", options->extra_file);

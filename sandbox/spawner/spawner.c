@@ -175,7 +175,11 @@ static void report_host(struct spawner *spawner)
     msg.host.has_freezer = can->freezer;
     msg.host.has_bpf = spawner->lock != NULL;
     str_copy(msg.host.tmp_backend, sizeof msg.host.tmp_backend, tmpdisk_backend(spawner->disks));
+    msg.host.has_userns = spawner->has_userns;
     append_lines(msg.host.missing, sizeof msg.host.missing, options->missing);
+    if (!spawner->has_userns)
+        append_lines(msg.host.missing, sizeof msg.host.missing,
+                     "User namespaces are switched off, so no function can run: as root, sysctl user.max_user_namespaces=65536.");
     append_lines(msg.host.missing, sizeof msg.host.missing, can->missing);
     append_lines(msg.host.missing, sizeof msg.host.missing, tmpdisk_missing(spawner->disks));
     append_lines(msg.host.missing, sizeof msg.host.missing, spawner->lock_missing);
@@ -382,6 +386,18 @@ static int open_parts(struct spawner *spawner, struct err *err)
     return rc;
 }
 
+/* Every room has one of its own; a root start needs none before the first. Before the loop, which would see the child's end. */
+static bool can_make_user_namespace(void)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(unshare(CLONE_NEWUSER) < 0);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static int prepare_signals(struct spawner *spawner, struct err *err)
 {
     sigset_t set;
@@ -408,6 +424,7 @@ static int start(struct spawner *spawner, struct err *err)
         return err_set(err, ERR_NO_MEMORY, "no memory for the spawner");
     for (uint32_t i = 0; i < SPAWNER_ROOMS_MAX; i++)
         spawner_give_slot(spawner, i);
+    spawner->has_userns = can_make_user_namespace();
     int rc = arrange_mounts(spawner, err);
     if (rc == 0)
         rc = open_parts(spawner, err);

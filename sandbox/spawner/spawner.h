@@ -67,6 +67,7 @@ struct spawner {
     char *run_path;              /* the way to run_dir through its descriptor, in our own mount namespace */
     int own_mnt, own_pid;        /* our namespaces */
     int zygote_binary;           /* stoke-zygote, to exec by descriptor */
+    bool has_userns;             /* a user namespace can be made: no room without */
     int filters;                 /* seccomp filters we were started with: everyone inherits them */
     int pid_max;
     struct child *children;

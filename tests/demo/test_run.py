@@ -33,8 +33,10 @@ class Run(Daemon):
 
     def start(self, wait_s=600):
         self.out = tempfile.TemporaryFile("w+")
+        # Where the tests run in the background of a shell without jobs, SIGINT is ignored, and a script cannot trap it then.
         self.script = subprocess.Popen(["./run", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, *self.options], cwd=ROOT,
-                                       stdout=self.out, stderr=subprocess.STDOUT, process_group=0)
+                                       stdout=self.out, stderr=subprocess.STDOUT, process_group=0,
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def stop(self, wait_s=60):
         with contextlib.suppress(ProcessLookupError):

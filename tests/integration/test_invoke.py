@@ -73,12 +73,12 @@ def test_no_payload_is_an_empty_object(stoke, name):
 
 def test_what_a_function_is_told(stoke, name):
     client = make(stoke, name, "describe", Environment={"Variables": {"GREETING": "hi"}})
-    context = base64.b64encode(json.dumps({"custom": {"k": "\u00e9\n"}}, indent=1).encode()).decode()
+    context = base64.b64encode(json.dumps({"custom": {"k": "\u00e9\n", "id": 175928847299117063, "ratio": 1.0}}, indent=1).encode()).decode()
     answer = client.invoke(FunctionName=name, Payload=b"{}", ClientContext=context)
     told = body(answer)
     assert told["arn"] == f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
     assert told["id"] == answer["ResponseMetadata"]["RequestId"]
-    assert told["custom"] == {"k": "\u00e9\n"} and told["env"] == "hi" and told["trace"].startswith("Root=1-")
+    assert told["custom"] == {"k": "\u00e9\n", "id": 175928847299117063, "ratio": 1.0} and told["env"] == "hi" and told["trace"].startswith("Root=1-")
     assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"] == told["trace"]
     path = f"/2015-03-31/functions/{name}/invocations"
     _, headers, own = stoke.request("POST", path, b"{}", {"X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678;Sampled=1"})

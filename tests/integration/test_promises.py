@@ -2,11 +2,14 @@
 where that is said, and that what cannot run here says why."""
 import base64
 import json
+import os
 import re
 import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
+
+from attack import health, until
 
 INIT_FAILS_ONCE = '''
 import os
@@ -221,3 +224,47 @@ def handler(event, context):
 """
     stoke.create(name, "python3.11", "app.handler", {"app.py": code}, Timeout=60, MemorySize=512)
     assert json.loads(stoke.invoke(name)[2]) == ["from a child", 0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: maps all ids")
+def test_a_host_without_user_namespaces_is_told(make_stoke):
+    stoke = make_stoke(no_user_namespaces=True)
+    until(lambda: "mode" in health(stoke)["host"], what="the host's report")
+    host = health(stoke)["host"]
+    assert host["user namespaces"] is False and any("sysctl user.max_user_namespaces" in line for line in host["missing"]), host
+    doctor = subprocess.run([stoke.build / "stoke", "--endpoint", stoke.endpoint, "doctor"], capture_output=True, text=True, timeout=60)
+    assert "sysctl user.max_user_namespaces" in doctor.stdout, doctor
+    stoke.create("f", "python3.11", "app.handler", {"app.py": "def handler(event, context):\n    return event\n"})
+    status, headers, body = stoke.invoke("f", {})
+    assert status == 500 and headers["x-amzn-errortype"] == "ServiceException", (status, body)
+
+
+def test_what_a_function_sends_is_counted(make_stoke):
+    stoke = make_stoke()
+    until(lambda: "mode" in health(stoke)["host"], what="the host's report")
+    counted = health(stoke)["host"]["BPF as a second lock and meter"]
+    sends = """import socket, threading
+def handler(event, context):
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    threading.Thread(target=client.sendall, args=(bytes(event),)).start()
+    other, left = server.accept()[0], event
+    while left:
+        left -= len(other.recv(65536))
+"""
+    for name, size in (("some", 100_000), ("none", 0)):
+        stoke.create(name, "python3.11", "app.handler", {"app.py": sends})
+        assert stoke.invoke(name, size)[0] == 200
+
+    def meter():
+        listed = json.loads(stoke.request("GET", "/_stoke/functions")[2])["Functions"]
+        return {entry["FunctionName"]: (entry["NetworkBytes"], entry["NetworkPackets"]) for entry in listed}
+
+    if counted:
+        until(lambda: meter()["some"][0] > 100_000 and meter()["none"][1] > 0, what="the function's bytes")
+        assert meter()["none"][0] < 10_000, meter()
+        before = meter()["some"]
+        stoke.invoke("some", 100_000)
+        until(lambda: meter()["some"][0] > before[0] + 100_000, what="those of the second invocation, too")
+    else:
+        assert meter() == {"some": (0, 0), "none": (0, 0)}

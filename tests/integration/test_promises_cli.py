@@ -80,6 +80,25 @@ def test_numbers_of_a_result_stay_as_they_are(cli, folder, name):
     assert "9007199254740993" in shown and "1.0" in shown and json.loads(shown)["StatusCode"] == 200, shown
 
 
+def test_a_result_that_is_no_json_is_printed_as_it_is(cli, stoke, folder, name):
+    cli("deploy", name, folder({"lambda_function.py": "def lambda_handler(event, context):\n    return b'\\x1f\\x8b\\0\\n'\n"}))
+    run = subprocess.run([stoke.build / "stoke", "--endpoint", stoke.endpoint, "invoke", name], capture_output=True)
+    assert (run.returncode, run.stdout) == (0, b"\x1f\x8b\0\n")
+
+
+def test_a_link_to_a_directory_is_the_directory(cli, folder, name, tmp_path_factory):
+    link = tmp_path_factory.mktemp("links") / "current"
+    link.symlink_to(folder(ECHO))
+    for path in (link, f"{link}/"):
+        run = cli("deploy", name, path)
+        assert run.returncode == 0 and json.loads(cli("invoke", name, '{"a": 1}').stdout) == {"a": 1}, run
+
+
+def test_an_interpreter_is_registered_under_its_own_name(cli):
+    run = cli("runtimes", "add", "python3.99", os.path.realpath("/usr/bin/python3"))
+    assert run.returncode == 1 and "not python3.99" in run.stderr, run
+
+
 def test_json_from_every_command(cli, folder, name):
     for words in (["deploy", name, folder(ECHO)], ["invoke", name, '{"a": 1}'], ["list"], ["runtimes"], ["doctor"], ["rm", name]):
         for order in (["--output", "json", *words], [*words, "--output", "json"], [*words, "--output=json"]):

@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import zipfile
@@ -76,9 +77,9 @@ def descendants(pid):
 
 
 class Daemon:
-    """hidden: a mount point of this host that the daemon is not to have."""
+    """hidden: a mount point of this host that the daemon is not to have. no_user_namespaces: it can make none."""
 
-    def __init__(self, build=None, config=None, data=None, port=None, hidden=None):
+    def __init__(self, build=None, config=None, data=None, port=None, hidden=None, no_user_namespaces=False):
         self.build = pathlib.Path(build) if build else default_build()
         self.dir = tempfile.mkdtemp(prefix="stoke-test-")
         os.chmod(self.dir, 0o755)
@@ -92,6 +93,8 @@ class Daemon:
         self.reports = sanitizer.Reports(self.dir + "/reports")
         self.process = None
         self.prefix = ["unshare", "--mount", "sh", "-c", f'umount {hidden} && exec "$@"', "sh"] if hidden else []
+        if no_user_namespaces:
+            self.prefix = [sys.executable, pathlib.Path(__file__).parent / "no_user_namespaces.py"]
 
     def __enter__(self):
         self.start()

@@ -2,6 +2,7 @@
  * events are checked on a job thread. A client that leaves does not stop its invocation. */
 #include "host/invoke/invoke.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,25 +154,30 @@ static void checked(void *arg)
               fault.what, fault.line, fault.column);
 }
 
-/* Compact JSON in ASCII on one line: what a runtime gets as a header. Owned; NULL if text is no base64 of a JSON object. */
+/* The JSON as it was sent (a number stays what it is), in ASCII and on one line: what a runtime gets as a header. Owned; NULL if
+ * text is no base64 of a JSON object. */
 static char *read_client_context(const char *base64)
 {
     char text[CLIENT_CONTEXT_BYTES_MAX + 4];
     size_t len = strlen(base64);
     struct err err;
-    CLEANUP(json_freep) cJSON *tree = NULL;
-    if (len > CLIENT_CONTEXT_BYTES_MAX || digest_base64_decode(base64, len, text, &len, &err) < 0 ||
-        json_parse(text, len, &tree, &err) < 0 || !cJSON_IsObject(tree))
+    struct json_fault fault;
+    if (len > CLIENT_CONTEXT_BYTES_MAX || digest_base64_decode(base64, len, text, &len, &err) < 0 || json_check(text, len, &fault) < 0)
         return NULL;
-    CLEANUP(freep) char *compact = json_print(tree);
+    const unsigned char *p = (const unsigned char *)text, *end = p + len;
+    while (isspace(*p))
+        p++;
+    if (*p != '{')
+        return NULL;
     CLEANUP(buf_free) struct buf out = BUF_INIT(16 * CLIENT_CONTEXT_BYTES_MAX);
-    for (const unsigned char *p = (const unsigned char *)compact; *p != '\0';) {
+    while (p < end) {
         uint32_t c = *p++;
         int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
         c &= more == 3 ? 0x07 : more == 2 ? 0x0f : more == 1 ? 0x1f : 0x7f;
         for (int i = 0; i < more; i++)
-            c = c << 6 | (*p++ & 0x3f); /* json_parse() saw to well-formed UTF-8 */
-        int r = c < 0x7f      ? buf_putc(&out, (char)c)
+            c = c << 6 | (*p++ & 0x3f);             /* json_check() saw to well-formed UTF-8 */
+        int r = c < 0x20      ? buf_putc(&out, ' ') /* between its parts: within a string there is none */
+                : c < 0x7f    ? buf_putc(&out, (char)c)
                 : c < 0x10000 ? buf_printf(&out, "\\u%04x", c)
                               : buf_printf(&out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
         if (r < 0)

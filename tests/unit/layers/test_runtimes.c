@@ -130,6 +130,8 @@ static void test_runtimes_add(void)
     CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), -ERR_INVALID);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "where a sandbox has something of its own"));
     options.may_show = NULL;
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.96", good, &err), -ERR_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "is version 3.95.4, not python3.96"));
     CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), 0);
     CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", bad, &err), -ERR_INVALID);
     CU_ASSERT_EQUAL(runtimes_add(&options, "ruby3.3", good, &err), -ERR_INVALID);

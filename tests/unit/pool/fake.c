@@ -15,7 +15,6 @@
 #include "sandbox/spawn_client.h"
 
 struct fake fake;
-int fake_versions;
 
 struct session {
     const struct session_events *events;
@@ -452,49 +451,4 @@ bool fake_until(const int *flag)
     while (!*flag && clock_mono_us() < end)
         loop_run_once(fake.loop, 1);
     return *flag;
-}
-
-struct function_version *fake_version(const char *name)
-{
-    static uint64_t next_key = 1;
-    static const struct runtime_interpreter python = {
-        .language = RUNTIME_PYTHON, .major = 3, .minor = 11, .version = "3.11.2", .path = "/usr/bin/python3.11"};
-    struct function_version *v = calloc(1, sizeof *v);
-    *v = (struct function_version){.key = next_key++,
-                                   .refs = 1,
-                                   .account = "123456789012",
-                                   .region = "us-east-1",
-                                   .name = str_format("%s", name),
-                                   .version = str_format("$LATEST"),
-                                   .arn = str_format("arn:aws:lambda:us-east-1:123456789012:function:%s", name),
-                                   .runtime = str_format("python3.11"),
-                                   .handler = str_format("app.handler"),
-                                   .memory_mb = 128,
-                                   .timeout_s = 3,
-                                   .tmp_mb = 512,
-                                   .log_group = str_format("/aws/lambda/%s", name),
-                                   .match = {.language = RUNTIME_PYTHON, .interpreter = &python, .exact = true},
-                                   .state = "Active"};
-    fake_versions++;
-    return v;
-}
-
-void function_version_ref(struct function_version *v)
-{
-    v->refs++;
-}
-
-void function_version_unref(struct function_version *v)
-{
-    assert(v->refs > 0);
-    if (--v->refs > 0)
-        return;
-    free(v->name);
-    free(v->version);
-    free(v->arn);
-    free(v->runtime);
-    free(v->handler);
-    free(v->log_group);
-    free(v);
-    fake_versions--;
 }

@@ -43,6 +43,7 @@ struct fake {
     bool has_extensions, wants_shutdown;   /* external ones */
     int expected, terminations, shutdowns; /* extensions named to sessions; SIGTERM announced; SHUTDOWN events */
     int sessions, payload_reads;
+    uint64_t net_bytes, net_packets; /* counted to functions */
 };
 extern struct fake fake;
 

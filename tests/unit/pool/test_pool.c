@@ -402,11 +402,20 @@ static void test_pool_measures(void)
     m[0] = (struct worker_measure){.fn = on_measured};
     worker_measure(a.worker, &m[0], true);
     CU_ASSERT(FAKE_UNTIL(measured == 20));
+    /* What the room has sent and received by now is the function's from the time before, and more. */
+    fake.stats.net_bytes = 1000;
+    fake.stats.net_packets = 10;
+    worker_measure(a.worker, &m[0], true);
+    CU_ASSERT(FAKE_UNTIL(measured == 21) && fake.net_bytes == 1000 && fake.net_packets == 10);
+    fake.stats.net_bytes = 1500;
+    fake.stats.net_packets = 12;
+    worker_measure(a.worker, &m[0], true);
+    CU_ASSERT(FAKE_UNTIL(measured == 22) && fake.net_bytes == 1500 && fake.net_packets == 12);
     /* A death answers too. */
     m[0] = (struct worker_measure){.fn = on_measured};
     worker_measure(a.worker, &m[0], false);
     worker_retire(a.worker);
-    CU_ASSERT(FAKE_UNTIL(measured == 21));
+    CU_ASSERT(FAKE_UNTIL(measured == 23));
     end(f);
 }
 
