@@ -9,12 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/closer.h"
 #include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 #include "runtime-api/error_report.h"
 
-#define READ_BYTES 4096  /* a frame of usual size */
-#define KEEP_BYTES 65536 /* a larger buffer is given back once it is empty */
+#define READ_BYTES 4096    /* a frame of usual size */
+#define SCM_RIGHTS_MAX 253 /* the kernel's SCM_MAX_FD: descriptors in one message */
+#define KEEP_BYTES 65536   /* a larger buffer is given back once it is empty */
 #define FRAME_BYTES_MAX (CHANNEL_HEADER_BYTES + CHANNEL_META_BYTES_MAX + CHANNEL_BODY_BYTES_MAX)
 
 enum channel_parse channel_parse(const char *data, size_t len, struct channel_frame *ret_frame)
@@ -189,6 +191,32 @@ static bool take_frames(struct session *session)
     return true;
 }
 
+/* As recv(2). A function can send descriptors, where the kernel does not refuse them (SO_PASSRIGHTS, Linux 6.16). Whoever gives up
+ * the last reference does what closing them takes, which can be for ever: they are received, so that it is not this thread. */
+static ssize_t receive(int fd, char *data, size_t want, bool *ret_passed)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * SCM_RIGHTS_MAX)];
+        struct cmsghdr align;
+    } control;
+    struct iovec io = {data, want};
+    struct msghdr message = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return n;
+    *ret_passed = message.msg_flags & MSG_CTRUNC;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h; h = CMSG_NXTHDR(&message, h)) {
+        size_t count = h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS ? (h->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
+        *ret_passed = true;
+        for (size_t i = 0; i < count; i++) {
+            int passed;
+            memcpy(&passed, CMSG_DATA(h) + i * sizeof passed, sizeof passed);
+            closer_close(passed);
+        }
+    }
+    return n;
+}
+
 static void read_input(struct session *session)
 {
     struct channel_io *channel = &session->channel;
@@ -203,9 +231,14 @@ static void read_input(struct session *session)
         session_break(session, "no memory for what the runtime says");
         return;
     }
-    ssize_t n = recv(channel->fd, channel->in.data + channel->in.len, want, MSG_DONTWAIT);
+    bool passed = false;
+    ssize_t n = receive(channel->fd, channel->in.data + channel->in.len, want, &passed);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (passed) {
+        session_break(session, "the runtime sent descriptors");
+        return;
+    }
     if (n <= 0) {
         on_end(session);
         return;
@@ -256,7 +289,7 @@ void channel_io_close(struct session *session)
     struct channel_io *channel = &session->channel;
     loop_remove(channel->watch);
     channel->watch = NULL;
-    fd_closep(&channel->fd);
+    closer_close(fd_steal(&channel->fd)); /* what is unread in it may hold descriptors, too */
     sender_free(&channel->out);
     if (session->depth > 0 && !session->retired.data) { /* a frame in it may be in a callback's hands */
         session->retired = channel->in;

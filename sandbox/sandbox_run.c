@@ -28,6 +28,9 @@
 #include "sandbox/zygote/zygote.h"
 #include "sandbox/spawner/zygotes.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 #define TMP_MB_DEFAULT 512
 #define LOG_PIPE_MODE 0622 /* root's: a worker may reopen it for writing (/dev/stderr), never for reading */
 #define FIRST_PID_MIN 300
@@ -252,6 +255,9 @@ static int make_channel(struct room *room, struct err *err)
         return err_errno(err, "making the channel");
     room->ready[SPAWN_FD_CHANNEL] = pair[0];
     room->worker_ends[0] = pair[1];
+    /* A function has no business sending descriptors to stoked. An older kernel cannot refuse them: runtime-api/channel_io.c. */
+    if (setsockopt(pair[0], SOL_SOCKET, SO_PASSRIGHTS, &(int){0}, sizeof(int)) < 0 && errno != ENOPROTOOPT)
+        return err_errno(err, "SO_PASSRIGHTS");
     return fd_set_nonblock(pair[0], true, err);
 }
 

@@ -71,3 +71,37 @@ def test_bootstraps_that_cannot_run(stoke):
         assert status in (200, 400, 403, 409, 502), (i, status, body)
         assert configuration["State"] == "Failed" or "x-amz-function-error" in headers, (i, body)
         assert b"InvalidEntrypoint" in body or b"ExitError" in body or configuration["State"] == "Failed", (i, body)
+
+
+SENDS_DESCRIPTORS = """import array, socket, struct
+def handler(event, context):
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    client.setblocking(False)
+    try:
+        while True:
+            client.send(bytes(1 << 20))
+    except BlockingIOError:
+        pass
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+    channel = socket.socket(fileno=3)
+    try:
+        channel.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [client.fileno()]))])
+        client.close()
+        while True:
+            pass
+    except PermissionError:
+        return "refused"
+    finally:
+        channel.detach()
+"""
+
+
+def test_descriptors_sent_to_stoked(stoke):
+    """A socket that lingers would keep whoever gives up its last reference."""
+    stoke.create("sends", "python3.11", "app.handler", {"app.py": SENDS_DESCRIPTORS}, Timeout=10)
+    for _ in range(3):
+        status, headers, body = stoke.invoke("sends", {}, timeout=60)
+        ended = "x-amz-function-error" in headers and json.loads(body)["errorType"] != TIMEOUT
+        assert status == 200 and (body == b'"refused"' or ended), body
+        honest_answers(stoke)

@@ -1,9 +1,12 @@
 /* The private channel: a runtime's life in frames, frames that do not belong, large and slow ones, the log pipe, renewal. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
 #include "runtime-api/channel.h"
 #include "runtime-api/session_state.h"
 #include "tests/unit/cunit.h"
@@ -166,6 +169,44 @@ static void test_channel_breaks(void)
             fprintf(stderr, "  case %zu is not refused\n", i);
         CU_ASSERT(peer.seen.broken == 1 && peer.seen.response == 0 && peer.seen.error == 0 && peer.seen.init_error == 0);
         peer_close();
+    }
+}
+
+/* A connection whose last reference keeps who gives it up: it lingers, and its other end (*ret_peer) reads nothing. */
+static int lingering(int *ret_peer)
+{
+    static const char data[65536];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&address, len) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &len) < 0 || connect(fd, (struct sockaddr *)&address, len) < 0)
+        abort();
+    *ret_peer = accept(listener, NULL, NULL);
+    close(listener);
+    while (send(fd, data, sizeof data, MSG_DONTWAIT) > 0)
+        ;
+    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1, .l_linger = 20}, sizeof(struct linger)) < 0)
+        abort();
+    return fd;
+}
+
+static void test_channel_sent_descriptors(void)
+{
+    for (int unread = 0; unread < 2; unread++) { /* read, or still unread when the session ends */
+        boot();
+        int end, fd = lingering(&end);
+        struct err err;
+        int64_t began = clock_mono_us();
+        CU_ASSERT(fd_send(peer.channel, "x", 1, &fd, 1, &err) == 0);
+        close(fd);
+        if (!unread) {
+            CU_ASSERT(peer_until(&peer.seen.broken, 1));
+            CU_ASSERT_STRING_EQUAL(peer.seen.why, "the runtime sent descriptors");
+        }
+        peer_close();
+        CU_ASSERT(clock_mono_us() - began < 10 * 1000 * 1000);
+        close(end);
     }
 }
 
@@ -426,7 +467,7 @@ static void test_log_paused_in_callback(void)
 }
 
 TEST_MAIN("channel_io", TEST(test_channel_life), TEST(test_channel_init_error), TEST(test_channel_exec), TEST(test_channel_and_http),
-          TEST(test_channel_breaks), TEST(test_channel_bad_headers), TEST(test_channel_byte_by_byte), TEST(test_channel_large),
-          TEST(test_channel_answer_before_event_is_read), TEST(test_channel_answer_to_much_unread), TEST(test_channel_types_are_cleaned),
-          TEST(test_channel_start_too_large), TEST(test_channel_renew), TEST(test_channel_freed_in_callbacks),
-          TEST(test_log_pause_and_drain), TEST(test_log_paused_in_callback))
+          TEST(test_channel_breaks), TEST(test_channel_sent_descriptors), TEST(test_channel_bad_headers), TEST(test_channel_byte_by_byte),
+          TEST(test_channel_large), TEST(test_channel_answer_before_event_is_read), TEST(test_channel_answer_to_much_unread),
+          TEST(test_channel_types_are_cleaned), TEST(test_channel_start_too_large), TEST(test_channel_renew),
+          TEST(test_channel_freed_in_callbacks), TEST(test_log_pause_and_drain), TEST(test_log_paused_in_callback))
