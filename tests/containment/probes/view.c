@@ -130,7 +130,6 @@ static void network(struct visit *visit, struct answer *answer)
         close(fd);
 }
 
-/* Every port of the own loopback that takes a connection: nobody else's Runtime API among them. */
 /* A connection to a port that is being used as its own source port meets itself: nobody listens there. */
 static int met_itself(int fd, int port)
 {
@@ -139,6 +138,7 @@ static int met_itself(int fd, int port)
     return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && ntohs(own.sin_port) == port;
 }
 
+/* Every port of the own loopback that takes a connection: nobody else's Runtime API among them. */
 static void ports(struct visit *visit, struct answer *answer)
 {
     char list[2048] = "", ns[64] = "";
