@@ -65,8 +65,9 @@ VIEW = {
     40: ("/sys and cgroupfs", "host_trees", {"/sys": ENOENT, "/sys/fs/cgroup": ENOENT}),
     41: ("release_agent through a cgroup mount", "host_trees", {"release_agent": EPERM, "cgroup2": EPERM}),
     42: ("oom_score_adj -1000", "host_trees", {"oom_score_adj": "EACCES"}),
-    43: ("writing /var/task, /usr; remount", "read_only",
-         {p: EROFS for p in ("/var/task/probe-write", "/usr/probe-write", "/etc/probe-write", "/probe-write")}
+    43: ("writing /var/task, /usr, /opt, /var; remount", "read_only",
+         {p: EROFS for p in ("/var/task/probe-write", "/usr/probe-write", "/opt/probe-write", "/etc/probe-write", "/var/probe-write",
+                          "/probe-write")}
          | {"remount": EPERM, "/tmp/probe-write": "0"}),
     44: ("/etc/shadow, /root, /proc/1/root", "host_trees",
          {"/etc/shadow": ENOENT, "/root": ENOENT, "/home": ENOENT, "/boot": ENOENT, "/proc/1/root": HIDDEN,
