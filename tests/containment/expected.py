@@ -76,7 +76,8 @@ VIEW = {
     53: ("kill(1, 9)", "kill_init", {"alive": 1}),
     75: ("no core dump", "core_dump", {"aborted": 1, "dumped": 0, "files": 0}),
     76: ("a setuid file gains nothing", "setuid_file",
-         {"NoNewPrivs": "1", "nosuid_usr": 1, "nosuid_tmp": 1, "nosuid_task": 1, "uid_is_root": 0}
+         {"NoNewPrivs": "1", "Seccomp": "2", "nosuid_usr": 1, "nosuid_tmp": 1, "nosuid_task": 1, "nosuid_root": 1, "uid_is_root": 0,
+          "own_program": "the same id", "usr_program": ("the same id", "there is none")}
          | {name: "0000000000000000" for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")}),
 }
 
