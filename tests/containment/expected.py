@@ -1,5 +1,6 @@
 """What a hostile function must run into, by the numbers of the containment design: which probe of the hostile function (probes/)
-or which check of this folder answers for a number, and what must come out. Errors are names; a tuple lists what is all right."""
+or which check of this folder answers for a number, and what must come out. Errors are names; a tuple lists what is all right, and a
+range holds it."""
 
 EPERM, ENOENT, EROFS = "EPERM", "ENOENT", "EROFS"
 
@@ -64,17 +65,19 @@ VIEW = {
     40: ("/sys and cgroupfs", "host_trees", {"/sys": ENOENT, "/sys/fs/cgroup": ENOENT}),
     41: ("release_agent through a cgroup mount", "host_trees", {"release_agent": EPERM, "cgroup2": EPERM}),
     42: ("oom_score_adj -1000", "host_trees", {"oom_score_adj": "EACCES"}),
-    43: ("writing /var/task, /usr; remount", "read_only",
-         {p: EROFS for p in ("/var/task/probe-write", "/usr/probe-write", "/etc/probe-write", "/probe-write")}
+    43: ("writing /var/task, /usr, /opt, /var; remount", "read_only",
+         {p: EROFS for p in ("/var/task/probe-write", "/usr/probe-write", "/opt/probe-write", "/etc/probe-write", "/var/probe-write",
+                          "/probe-write")}
          | {"remount": EPERM, "/tmp/probe-write": "0"}),
     44: ("/etc/shadow, /root, /proc/1/root", "host_trees",
          {"/etc/shadow": ENOENT, "/root": ENOENT, "/home": ENOENT, "/boot": ENOENT, "/proc/1/root": HIDDEN,
           "/proc/1/environ": HIDDEN, "/proc/1/maps": HIDDEN}),
-    48: ("descriptor bomb", "descriptor_bomb", {"end": "EMFILE"}),
+    48: ("descriptor bomb", "descriptor_bomb", {"end": "EMFILE", "count": range(1000, 1025)}),
     53: ("kill(1, 9)", "kill_init", {"alive": 1}),
     75: ("no core dump", "core_dump", {"aborted": 1, "dumped": 0, "files": 0}),
     76: ("a setuid file gains nothing", "setuid_file",
-         {"NoNewPrivs": "1", "nosuid_usr": 1, "nosuid_tmp": 1, "nosuid_task": 1, "uid_is_root": 0}
+         {"NoNewPrivs": "1", "Seccomp": "2", "nosuid_usr": 1, "nosuid_tmp": 1, "nosuid_task": 1, "nosuid_root": 1, "uid_is_root": 0,
+          "own_program": "the same id", "usr_program": ("the same id", "there is none")}
          | {name: "0000000000000000" for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")}),
 }
 
@@ -95,4 +98,4 @@ ALL = sorted({*CALLS, *VIEW, *NAMES})
 
 
 def matches(want, got):
-    return got in want if isinstance(want, tuple) else got == want
+    return got in want if isinstance(want, (tuple, range)) else got == want

@@ -103,7 +103,7 @@ def descriptors(event, context):
         while True:
             held.append(os.dup(0))
     except OSError as error:
-        return {"errno": errno.errorcode[error.errno]}
+        return {"errno": errno.errorcode[error.errno], "held": len(held)}
     finally:
         for fd in held:
             os.close(fd)

@@ -14,6 +14,7 @@ from daemon import SLOW
 
 PYTHON = pathlib.Path(__file__).with_name("hostile_handlers.py").read_text()
 NODE = pathlib.Path(__file__).with_name("hostile_handlers.mjs").read_text()
+PROCESSES = 742  # and threads of a function, the one that makes the others among them
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +67,13 @@ class Answer:
 
 def test_fork_bomb(python):
     answer = python("fork_bomb", MemorySize=3008)
-    assert not answer.failed and answer.body["error"] == "BlockingIOError" and answer.body["children"] < 1024, answer
+    assert not answer.failed and answer.body["error"] == "BlockingIOError" and 700 <= answer.body["children"] < PROCESSES, answer
     assert python("echo", {"n": 1}).body == {"n": 1}
 
 
 def test_thread_bomb(python):
     answer = python("thread_bomb")
-    assert not answer.failed and answer.body["threads"] < 1024, answer
+    assert not answer.failed and 700 <= answer.body["threads"] < PROCESSES, answer
 
 
 @pytest.mark.parametrize("handler", ["memory_hog", "memory_hog_in_children", "page_cache_hog", "memory_hog_in_threads"])
@@ -98,7 +99,8 @@ def test_filling_tmp_and_inodes(python):
 
 
 def test_descriptors(python):
-    assert python("descriptors").body["errno"] == "EMFILE"
+    answer = python("descriptors")
+    assert answer.body["errno"] == "EMFILE" and 1000 <= answer.body["held"] <= 1024, answer
 
 
 def test_inotify_instances(python):

@@ -144,7 +144,7 @@ def check_run(stoke, name, version):
 
 
 def check(stoke, limit=1000, run=""):
-    """run: the versions of functions whose names begin so are invoked, too; None: of none."""
+    """run: the versions of functions whose names begin so (a tuple: with one of these) are invoked, too; None: of none."""
     listed = pages(stoke, FUNCTIONS, "Functions")
     names = [f["FunctionName"] for f in listed]
     assert names == sorted(set(names)), names

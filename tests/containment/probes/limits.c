@@ -208,18 +208,20 @@ static void forge(struct visit *visit, struct answer *answer)
     answer_text(answer, "id", visit->id);
 }
 
-/* arg: how many connections to hold open at once, spread over processes. */
+/* arg: how many connections to hold open at once, spread over processes: what is closed is counted when all have theirs. */
 static void connections(struct visit *visit, struct answer *answer)
 {
     long want = atol(visit->arg), made = 0, refused = 0, closed = 0;
-    int counts[2];
-    if (pipe2(counts, O_CLOEXEC) < 0)
+    int counts[2], all[2], children = 0;
+    if (pipe2(counts, O_CLOEXEC) < 0 || pipe2(all, O_CLOEXEC) < 0)
         return;
     for (long left = want; left > 0; left -= 900) {
         pid_t pid = fork();
         if (pid == 0) {
             int fds[900], n = 0;
             long result[3] = {0, 0, 0};
+            char byte;
+            close(all[1]);
             for (int i = 0; i < 900 && i < left; i++) {
                 int fd = api_connect();
                 if (fd < 0)
@@ -227,17 +229,22 @@ static void connections(struct visit *visit, struct answer *answer)
                 else
                     fds[n++] = fd;
             }
-            nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
             result[0] = n;
-            while (n--) {
-                char byte;
-                result[2] += recv(fds[n], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
-            }
+            if (write(counts[1], result, sizeof result) != sizeof result || read(all[0], &byte, 1) != 0)
+                _exit(1);
+            sleep(1);
+            memset(result, 0, sizeof result);
+            for (int i = 0; i < n; i++)
+                result[2] += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
             _exit(write(counts[1], result, sizeof result) != sizeof result);
         }
+        children += pid > 0;
     }
     close(counts[1]);
+    close(all[0]);
     for (long result[3]; read(counts[0], result, sizeof result) == (ssize_t)sizeof result;) {
+        if (children-- == 1)
+            close(all[1]);
         made += result[0];
         refused += result[1];
         closed += result[2];
