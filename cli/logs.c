@@ -10,7 +10,8 @@
 #define POLL_TIMEOUT_S 60
 
 const char cli_logs_usage[] = "usage: stoke logs NAME [-f] [--limit LINES]\n"
-                              "  -f, --follow   go on as lines come, until Ctrl-C\n";
+                              "  -f, --follow        go on as lines come, until Ctrl-C\n"
+                              "  -n, --limit LINES   the last so many, 1 to 10000; default: 1000\n";
 
 static void show(struct cli *cli, const cJSON *events)
 {

@@ -30,12 +30,13 @@ static const struct command {
 
 static void help(FILE *to)
 {
-    fputs("usage: stoke [--endpoint URL] [--region REGION] [--account ID] [--output text|json] COMMAND ...\n\n", to);
+    fputs("usage: stoke [--version] [--endpoint URL] [--region REGION] [--account ID] [--output text|json] COMMAND ...\n\n", to);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].help);
     fputs("  completion  print a completion script for bash: source <(stoke completion)\n\n"
-          "`stoke COMMAND --help` shows the options of a command. Environment: STOKE_ENDPOINT (default\n" ENDPOINT_DEFAULT
-          "), AWS_REGION, AWS_ACCESS_KEY_ID (12 digits choose the account).\n",
+          "`stoke COMMAND --help` shows the options of a command. Environment: STOKE_ENDPOINT or\n"
+          "AWS_ENDPOINT_URL (default " ENDPOINT_DEFAULT "), AWS_REGION or AWS_DEFAULT_REGION,\n"
+          "AWS_ACCESS_KEY_ID (12 digits choose the account).\n",
           to);
 }
 

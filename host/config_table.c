@@ -12,14 +12,16 @@ const struct config_setting config_table[] = {
      "Allows a listen address other than loopback. Requests are not authenticated: whoever reaches the port owns the "
      "functions."},
     {"data", CONFIG_TEXT, AT(data), NULL, 0, 0, NULL, "",
-     "Directory of everything that lasts. Empty: /var/lib/stoke as root, else ~/.local/share/stoke."},
+     "Directory of everything that lasts. Empty: /var/lib/stoke as root, else $XDG_DATA_HOME/stoke or ~/.local/share/stoke."},
     {"user", CONFIG_TEXT, AT(user), NULL, 0, 0, NULL, "",
      "User (name or number) that stoked becomes when it is started as root. Empty: the user stoke if there is one, else "
      "uid 64989."},
     {"uid.base", CONFIG_INT, AT(uid_base), NULL, 0, 4000000000, NULL, "0",
      "First of the range of user ids that sandboxes take. 0: a free range is found."},
     {"runtimes.path", CONFIG_TEXT, AT(runtimes_path), NULL, 0, 0, NULL, "",
-     "Directories besides /usr, separated by ':', that hold interpreters as bin/python3.N or bin/node."},
+     "Directories besides /usr, separated by ':', that hold interpreters as bin/python3.N or bin/node, or directories with such a bin, as "
+     "version "
+     "managers lay them out."},
     {"runtimes.retired", CONFIG_CHOICE, AT(runtimes_retired), NULL, 0, 0, "refuse|allow", "refuse",
      "What happens to functions of runtimes that AWS has retired: refused with AWS's error, or run with a warning."},
     {"runtimes.exact", CONFIG_BOOL, AT(runtimes_exact), NULL, 0, 0, NULL, "no",
@@ -33,13 +35,13 @@ const struct config_setting config_table[] = {
     {"network", CONFIG_CHOICE, AT(network), NULL, 0, 0, "isolated|public", "isolated",
      "What functions reach: isolated is their own loopback and Stoke's API. public is not available yet and is refused."},
     {"functions.endpoint", CONFIG_CHOICE, AT(functions_endpoint), NULL, 0, 0, "none|invoke|account", "invoke",
-     "What a function may do at 127.0.0.1:4566 inside its sandbox: nothing, invoke functions of its account and region, "
-     "or everything in its account and region."},
+     "What a function may do at 127.0.0.1:4566 inside its sandbox: nothing, Invoke (in its account and region) and "
+     "GetCallerIdentity, or everything in its account and region but for registering interpreters."},
     {"functions.inactive_after", CONFIG_INT, AT(functions_inactive_s), "s", 0, 315360000, NULL, "0",
      "After so long without an invocation a function version is Inactive, as on AWS: its sandboxes are gone, and the next "
      "invocation fails while it comes back. Counted while stoked runs. 0: never."},
     {"concurrency.account", CONFIG_INT, AT(concurrency_account), "invocations", 1, 1000000, NULL, "1000",
-     "Invocations at once per account; more are throttled with a 429."},
+     "Invocations at once per account and region; more are throttled with a 429."},
     {"memory.budget", CONFIG_INT, AT(memory_budget_mb), "MB", 0, 1 << 30, NULL, "0",
      "Memory for all sandboxes together. 0: four fifths of what is available at start."},
     {"memory.spare", CONFIG_INT, AT(memory_spare_mb), "MB", 1, 1 << 30, NULL, "256",

@@ -7,7 +7,7 @@ demo=0
 listen=127.0.0.1:4566
 if [ "$(id -u)" = 0 ]; then data=/var/lib/stoke; else data=${XDG_DATA_HOME:-$HOME/.local/share}/stoke; fi
 config=()
-usage() { sed -n '2,5s/^# \{0,1\}//p' run; }
+usage() { sed -n '2,6s/^# \{0,1\}//p' run; }
 while [ $# -gt 0 ]; do
     case "$1" in
     --demo) demo=1 ;;
@@ -19,6 +19,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+
+if [ ${#config[@]} -gt 0 ] && named=$(grep -oE -m1 '^[[:space:]]*(listen|data)[[:space:]]*=' "${config[1]}"); then
+    named=$(tr -d ' \t=' <<<"$named")
+    echo "run: ${config[1]} says $named; give --$named here, and leave it out of the file" >&2
+    exit 2
+fi
 
 scripts/dependencies.sh run
 build_log=$(mktemp)

@@ -1,4 +1,4 @@
-"""What a hostile function must run into, by the numbers of the containment design: which probe of the hostile function (probes/)
+"""What a hostile function must run into, by number: which probe of the hostile function (probes/)
 or which check of this folder answers for a number, and what must come out. Errors are names; a tuple lists what is all right, and a
 range holds it."""
 

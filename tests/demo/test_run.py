@@ -134,3 +134,9 @@ def test_the_end_of_stoked_is_told(run):
     status, said = serving.ends()
     assert status == 137 and "run: ended with status 137; stoked's log is " in said, (status, said)
     pathlib.Path(said.rstrip().rpartition(" ")[2]).unlink()
+
+
+def test_a_file_that_names_the_address_is_refused(tmp_path):
+    (tmp_path / "stoke.conf").write_text("listen.public = no\n listen = 0.0.0.0:4566\n")
+    run = subprocess.run(["./run", "--demo", "--config", tmp_path / "stoke.conf"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2 and "give --listen here" in run.stderr, run

@@ -210,8 +210,8 @@ def test_the_lines_of_the_readme(stoke):
 def test_the_lines_of_the_readme_for_our_own_command(stoke):
     blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     lines = next(block for block in blocks if "stoke deploy" in block)
-    assert "DIRECTORY" in lines and "logs hello -f" in lines
-    script = lines.replace("DIRECTORY", "examples/hello").replace("logs hello -f", "logs hello")
+    assert "# layers: stoke" in lines and "DIRECTORY" in lines
+    script = lines.replace("# layers: ", "").replace("DIRECTORY", "examples/hello")
     script = script.replace("$PWD/build", str(stoke.build))
     run = aws(stoke, f"export STOKE_ENDPOINT={stoke.endpoint}\n" + script)
     assert run.returncode == 0 and "you" in run.stdout and "REPORT" in run.stdout, run
