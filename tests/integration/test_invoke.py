@@ -7,7 +7,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from daemon import SLOW
+from daemon import SLOW, Leftovers
 
 CODE = '''
 import json, os, sys, time, urllib.request
@@ -103,13 +103,15 @@ def test_an_update_is_what_runs_next(stoke, name):
 
 def test_account_concurrency(make_stoke):
     stoke = make_stoke(config={"concurrency.account": 2})
-    client, outcomes = make(stoke, "sleeper", "sleep", Timeout=20), []
+    client, outcomes, took = make(stoke, "sleeper", "sleep", Timeout=20), [], []
     client.invoke(FunctionName="sleeper", Payload=b'{"s": 0}')
 
     def call():
+        started = time.monotonic()
         try:
-            outcomes.append(body(stoke.client().invoke(FunctionName="sleeper", Payload=b'{"s": 3}')))
+            outcomes.append(body(client.invoke(FunctionName="sleeper", Payload=b'{"s": 3}')))
         except ClientError as error:
+            took.append(time.monotonic() - started)
             outcomes.append((error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"],
                              error.response.get("Reason")))
 
@@ -117,6 +119,7 @@ def test_account_concurrency(make_stoke):
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert sorted(outcomes, key=str) == [(429, "TooManyRequestsException", "ConcurrentInvocationLimitExceeded")] * 2 + ["slept"] * 2
+    assert max(took) < 0.5 * SLOW, took  # at once
 
 
 def asked(client, **event):
@@ -186,3 +189,23 @@ def test_a_signal_lets_running_invocations_finish(make_stoke):
     running.join(20 * SLOW)
     assert answers == ["slept"] and time.monotonic() - started < 8 * SLOW
     assert stoke.process.returncode == 0
+
+
+def test_what_runs_longer_than_the_grace_is_told(make_stoke):
+    """It has its second, then a service error, and stoked ends without waiting for it."""
+    stoke = make_stoke(config={"shutdown.grace": 1})
+    leftovers, answers = Leftovers(stoke), []
+    leftovers.before = {kind: set() for kind in leftovers.before}
+    client = make(stoke, "sleeper", "sleep", Timeout=100)
+    client.invoke(FunctionName="sleeper", Payload=b'{"s": 0}')
+    running = threading.Thread(target=lambda: answers.append(stoke.invoke("sleeper", {"s": 60})))
+    running.start()
+    time.sleep(0.7)
+    started = time.monotonic()
+    stoke.stop()
+    took = time.monotonic() - started
+    running.join(20 * SLOW)
+    assert 1 <= took < 10 * SLOW and stoke.process.returncode == 0
+    assert [(status, headers["x-amzn-errortype"]) for status, headers, _ in answers] == [(500, "ServiceException")], answers
+    assert b"stopping" in answers[0][2]
+    assert not leftovers.check(wait_s=3)

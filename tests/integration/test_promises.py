@@ -2,14 +2,17 @@
 where that is said, and that what cannot run here says why."""
 import base64
 import json
+import math
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
 
 from attack import health, until
+from daemon import SLOW
 
 INIT_FAILS_ONCE = '''
 import os
@@ -268,3 +271,82 @@ def handler(event, context):
         until(lambda: meter()["some"][0] > before[0] + 100_000, what="those of the second invocation, too")
     else:
         assert meter() == {"some": (0, 0), "none": (0, 0)}
+
+
+# ---- what REPORT says
+
+MEASURED = """
+import os, time
+time.sleep(0.3)
+visits = []
+
+def handler(event, context):
+    visits.append(bytearray(b"x") * (event.get("mb", 0) << 20))
+    kept = os.path.exists("/tmp/kept")
+    open("/tmp/kept", "w").close()
+    if event.get("child") and os.fork() == 0:
+        time.sleep(600)
+    time.sleep(event.get("s", 0))
+    return [len(visits), kept, sum(pid.isdigit() for pid in os.listdir("/proc"))]
+"""
+
+
+def report(log):
+    """What the REPORT line says, as numbers."""
+    line = next(line for line in log.splitlines() if line.startswith("REPORT "))
+    fields = dict(field.split(": ") for field in line.split("\t") if field)
+    return {key: float(value.split()[0]) if value[0].isdigit() and key != "REPORT RequestId" else value for key, value in fields.items()}
+
+
+def billed(line):
+    """True where it is the whole milliseconds of Duration and Init Duration, which are rounded to a hundredth."""
+    total = line["Duration"] + line.get("Init Duration", 0)
+    return math.ceil(total - 0.01) <= line["Billed Duration"] <= math.ceil(total + 0.01)
+
+
+def test_report_is_measured(stoke, name):
+    client, _ = make(stoke, name, {"app.py": MEASURED}, MemorySize=256, Timeout=20)
+    for visits in (1, 2, 3):
+        started = time.monotonic()
+        _, answer, log = visit(client, name, {"s": 0.5})
+        elapsed, line = (time.monotonic() - started) * 1000, report(log)
+        assert answer[0] == visits and ("Init Duration" in line) == (visits == 1), line
+        assert 500 <= line["Duration"] < 500 + 500 * SLOW and line.get("Init Duration", 300) >= 300, line
+        assert line["Duration"] + line.get("Init Duration", 0) <= elapsed and billed(line), (elapsed, line)
+        assert line["Memory Size"] == 256 and 5 < line["Max Memory Used"] < 60, line
+    for size in (100, 0):  # over the life of the sandbox
+        assert 100 < report(visit(client, name, {"mb": size})[2])["Max Memory Used"] < 180
+
+
+def test_report_as_json(stoke, name):
+    client, _ = make(stoke, name, {"app.py": MEASURED}, LoggingConfig={"LogFormat": "JSON"})
+    for cold in (True, False):
+        records = [json.loads(line) for line in visit(client, name, {"s": 0.5})[2].splitlines()]
+        metrics = next(r["record"]["metrics"] for r in records if r["type"] == "platform.report")
+        total_us = round(metrics["durationMs"] * 1000) + round(metrics.get("initDurationMs", 0) * 1000)
+        assert ("initDurationMs" in metrics) == cold and metrics["billedDurationMs"] == -(-total_us // 1000), metrics
+        assert 500 <= metrics["durationMs"] < 500 + 500 * SLOW, metrics
+
+
+def test_after_a_timeout(stoke, name):
+    """All processes are gone and with them what they knew, /tmp stays, and init is a part of the next invocation."""
+    client, _ = make(stoke, name, {"app.py": MEASURED}, Timeout=3)
+    _, (visits, kept, alone), log = visit(client, name)
+    assert (visits, kept) == (1, False) and report(log)["Init Duration"] >= 300
+    _, answer, log = visit(client, name)
+    assert answer == [2, True, alone] and report(log)["Duration"] < 300
+    started = time.monotonic()
+    error, answer, log = visit(client, name, {"s": 60, "child": True})
+    assert 3 <= time.monotonic() - started < 3 + 2 * SLOW
+    assert error == "Unhandled" and answer["errorType"] == "Sandbox.Timedout"
+    assert answer["errorMessage"].endswith("Error: Task timed out after 3.00 seconds")
+    line = report(log)
+    assert (line["Duration"], line["Billed Duration"], line["Status"]) == (3000, 3000, "timeout")
+    time.sleep(0.5 * SLOW)  # until it is cleared away, others get another sandbox
+    _, answer, log = visit(client, name)
+    assert answer == [1, True, alone]
+    line = report(log)
+    assert "Init Duration" not in line and line["Duration"] >= 300 and billed(line), line
+    in_order(log, "START RequestId", "END RequestId", "REPORT RequestId")
+    assert visit(client, name)[1] == [2, True, alone]
+    assert [line.partition(" ")[0] for line in logged(stoke, name)].count("INIT_START") == 1

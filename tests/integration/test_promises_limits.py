@@ -2,12 +2,14 @@
 import base64
 import json
 import os
+import signal
 import threading
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
+from attack import family
 from daemon import SLOW
 
 SPIN = '''
@@ -76,10 +78,11 @@ def test_cpu_is_in_proportion_to_memory(stoke, how):
         calls = [lambda name=name: visit(stoke, name, {"s": 0.6})[0] for name in best]
         shares = [call() for call in calls] if how == "alone" else at_once(*calls)
         best = {name: max(share, best[name]) for name, share in zip(best, shares)}
-        if 3.4 < best[large] / best[small] < 4.6:
+        if 3.4 < best[large] / best[small] < 4.6 and best[small] > 0.8 * 256 / 1769:
             break
     assert 3.2 < best[large] / best[small] < 4.8, best
-    assert best[small] < 1.2 * 256 / 1769 and best[large] < 1.2 * 1024 / 1769, best
+    assert 0.7 * 256 / 1769 < best[small] < 1.2 * 256 / 1769, best
+    assert 0.7 * 1024 / 1769 < best[large] < 1.2 * 1024 / 1769, best
 
 
 def test_a_crowd_keeps_the_proportion(stoke):
@@ -98,14 +101,23 @@ def test_a_crowd_keeps_the_proportion(stoke):
 
 
 def test_init_has_a_whole_cpu(stoke, name):
+    """Which a busy machine may not have to give at once: the best of some inits. Afterwards 128 MB are worth 0.07."""
     code = SPIN + '''
-share = max(handler({"s": 0.5}, None) for _ in range(6))
+share = max(handler({"s": 0.5}, None) for _ in range(4))
+spin = handler
 
 def handler(event, context):
-    return share
+    return share, spin({"s": 1}, None)
 '''
-    make(stoke, name, code, MemorySize=128)
-    assert visit(stoke, name)[0] > 0.2  # on a busy machine, too; afterwards 128 MB get 0.07
+    best = 0.0
+    for i in range(8):
+        make(stoke, f"{name}-{i}", code, MemorySize=128, Timeout=30)
+        share, after = visit(stoke, f"{name}-{i}")[0]
+        assert after < 0.2, after
+        best = max(best, share)
+        if best > 0.6:
+            return
+    raise AssertionError(best)
 
 
 # ---- memory
@@ -121,17 +133,48 @@ def test_measured_memory(stoke, name):
     assert idle < 40 and used >= idle + 55 and used < 256
 
 
-def test_no_memory_for_a_worker_is_a_429_within_the_bound(make_stoke):
-    stoke = make_stoke(config={"memory.budget": 48, "pool.blanks_min": 0, "pool.wait_max": 300})
+def refusals(stoke, count, seconds):
+    """So many visits of a hog at once: how long each took that was refused, which has to be for want of memory."""
+    client, took = stoke.client(), []
+
+    def call():
+        started = time.monotonic()
+        try:
+            return json.loads(client.invoke(FunctionName="hog", Payload=json.dumps({"s": seconds}))["Payload"].read())
+        except ClientError as error:
+            took.append(time.monotonic() - started)
+            return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"], error.response["Error"]["Message"]
+
+    answers = at_once(*[call] * count)
+    refused = [answer for answer in answers if answer != "slept"]
+    assert set(refused) == {(429, "TooManyRequestsException", "no memory for another worker")} and len(refused) == len(took), answers
+    return took
+
+
+@pytest.mark.parametrize("wait_ms", [300, 1000])
+def test_no_memory_for_a_worker_is_a_429_within_the_bound(make_stoke, wait_ms):
+    stoke = make_stoke(config={"memory.budget": 48, "pool.blanks_min": 0, "pool.wait_max": wait_ms})
     make(stoke, "hog", SLEEP, MemorySize=512, Timeout=30)
     visit(stoke, "hog", {"mb": 30})
-    answers = at_once(*[lambda: visit(stoke, "hog", {"s": 3}) for _ in range(6)])
-    refused = [a for a in answers if isinstance(a, ClientError)]
-    assert refused and len(refused) < 6
-    for error in refused:
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 429
-        assert error.response["Error"]["Code"] == "TooManyRequestsException" and "memory" in error.response["Error"]["Message"]
+    refused = refusals(stoke, 6, 3 * SLOW)
+    assert len(refused) < 6
+    assert min(refused) > 0.9 * wait_ms / 1000 and max(refused) < (wait_ms / 1000 + 1) * SLOW, refused
     visit(stoke, "hog")  # and serves on
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: stops a privileged process")
+def test_no_memory_where_sandboxes_are_slow(make_stoke):
+    """There is memory for one more worker when two are begun: which of them it is for is seen when they are there, after the wait."""
+    stoke = make_stoke(config={"memory.budget": 160, "pool.blanks_min": 0})
+    make(stoke, "hog", SLEEP, MemorySize=512, Timeout=60)
+    visit(stoke, "hog", {"mb": 30})
+    _, spawner = family(stoke)
+    os.kill(spawner, signal.SIGSTOP)
+    stopped = threading.Timer(1.5, os.kill, (spawner, signal.SIGCONT))
+    stopped.start()
+    refused = refusals(stoke, 3, 12 * SLOW)
+    stopped.join()
+    assert len(refused) == 1 and max(refused) < 1.5 + 2 * SLOW, refused
 
 
 # ---- keeping

@@ -60,6 +60,26 @@ static void test_pool_cold_then_warm(void)
     end(f);
 }
 
+/* In proportion to memory, and never more than the host has; init has a whole one. */
+static void test_pool_cpu(void)
+{
+    static const struct {
+        uint32_t cpus, memory_mb, init_milli, count, milli;
+    } rows[] = {{2, 128, 1000, 2, 72},     {2, 1769, 1000, 2, 1000},  {2, 2048, 1157, 2, 1157}, {2, 3538, 2000, 2, 2000},
+                {2, 10240, 2000, 2, 2000}, {8, 10240, 5788, 6, 5788}, {1, 10240, 1000, 1, 1000}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fake_open(&(struct pool_options){.blanks_off = true, .cpus = rows[i].cpus});
+        struct function_version *f = fake_version("f");
+        f->memory_mb = rows[i].memory_mb;
+        visit_once(f);
+        const struct spawn_assign *assign = &fake_last(SPAWN_ROOM_ASSIGN)->assign;
+        CU_ASSERT(assign->cpu_milli == rows[i].init_milli && assign->cpu_count == rows[i].count);
+        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) == 0 || fake_last(SPAWN_ROOM_LIMIT)->limit.cpu_milli == rows[i].milli);
+        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) > 0 || assign->cpu_milli == rows[i].milli);
+        end(f);
+    }
+}
+
 static void test_pool_blanks_are_kept(void)
 {
     fake_open(&(struct pool_options){.blanks_min = 3});
@@ -480,7 +500,7 @@ static void test_pool_free_in_flight(void)
     CU_ASSERT(a.lost == 1 && b.lost + b.failed == 1 && c.lost + c.failed == 1);
 }
 
-TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_blanks_that_died),
+TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_cpu), TEST(test_pool_blanks_are_kept), TEST(test_pool_blanks_that_died),
           TEST(test_pool_taken_before_booted), TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire),
           TEST(test_pool_spawner_lost), TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset),
           TEST(test_pool_restart), TEST(test_pool_exits), TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing),
