@@ -162,7 +162,7 @@ static void test_db_migrations(void)
 static void test_db_full_disk(void)
 {
     if (geteuid() != 0) {
-        puts("SKIP test_db_full_disk: needs root");
+        SKIP("needs root: mounts a small file system");
         return;
     }
     set_up();
