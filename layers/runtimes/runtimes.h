@@ -20,7 +20,6 @@ struct runtimes;
 
 struct runtimes_options {
     const char *search_path;              /* directories besides /usr, separated by ':'; each has bin/python3.N or bin/node */
-    const char *runtime_dir;              /* our runtimes' files: python/ and nodejs/ below it */
     const char *extra_file;               /* DATA/runtimes.list, written by `stoke runtimes add`; need not exist */
     bool (*may_show)(const char *prefix); /* whether a sandbox can show that directory; NULL: any */
 };
