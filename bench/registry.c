@@ -139,8 +139,7 @@ int bench_registry(void)
     if (!mkdtemp(dir))
         bench_die("no directory");
     must(loop_new(&loop, &err), &err);
-    must(runtimes_scan(&(struct runtimes_options){.search_path = "", .runtime_dir = dir, .extra_file = "/nonexistent"}, &runtimes, &err),
-         &err);
+    must(runtimes_scan(&(struct runtimes_options){.search_path = "", .extra_file = "/nonexistent"}, &runtimes, &err), &err);
     CLEANUP(freep) char *path = str_format("%s/stoke.db", dir);
     make_database(loop, path);
     const struct registry_options options = {.db_path = path, .loop = loop, .runtimes = runtimes};

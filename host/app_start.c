@@ -160,7 +160,6 @@ void app_runtimes_options(const struct app *app, struct runtimes_options *ret)
 {
     *ret = (struct runtimes_options){
         .search_path = app->config->runtimes_path,
-        .runtime_dir = app->runtimes_dir,
         .extra_file = app->runtimes_list,
         .may_show = spawn_may_show,
     };

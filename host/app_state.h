@@ -21,7 +21,6 @@ struct app {
     const struct config *config;
     enum app_state state;
     int status;
-    int64_t stop_deadline_us;
     bool drained, announced;
     struct data_dir data;
     int listen_fd, signal_fd;

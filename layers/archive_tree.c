@@ -8,12 +8,6 @@
 
 #include "lib/base/strutil.h"
 
-static int refuse(const struct zip_entry *entry, enum err_kind kind, struct err *err, const char *why)
-{
-    char shown[ZIP_SHOWN_BYTES];
-    return err_set(err, kind, "entry \"%s\" %s", zip_shown(entry->name, entry->name_len, shown), why);
-}
-
 /* ---- names ---- */
 
 /* Copies entry's name to out without "." and empty parts. Returns the length, or a negative error. */
@@ -21,21 +15,21 @@ static int normalise(const struct zip_entry *entry, char *out, struct err *err)
 {
     const char *p = entry->name, *end = p + entry->name_len;
     if (memchr(p, '\0', entry->name_len))
-        return refuse(entry, ERR_INVALID, err, "has a NUL byte in its name");
+        return zip_refuse(entry, ERR_INVALID, "has a NUL byte in its name", err);
     if (memchr(p, '\\', entry->name_len))
-        return refuse(entry, ERR_INVALID, err, "has a backslash in its name: the archive must be made with forward slashes");
+        return zip_refuse(entry, ERR_INVALID, "has a backslash in its name: the archive must be made with forward slashes", err);
     if (!str_is_utf8(p, entry->name_len))
-        return refuse(entry, ERR_INVALID, err, "has a name that is not UTF-8");
+        return zip_refuse(entry, ERR_INVALID, "has a name that is not UTF-8", err);
     if (*p == '/')
-        return refuse(entry, ERR_INVALID, err, "has an absolute name");
+        return zip_refuse(entry, ERR_INVALID, "has an absolute name", err);
     size_t len = 0, depth = 0;
     while (p < end) {
         const char *slash = memchr(p, '/', (size_t)(end - p));
         size_t n = slash ? (size_t)(slash - p) : (size_t)(end - p);
         if (n == 2 && p[0] == '.' && p[1] == '.')
-            return refuse(entry, ERR_INVALID, err, "leads out of the archive");
+            return zip_refuse(entry, ERR_INVALID, "leads out of the archive", err);
         if (n > TREE_NAME_MAX || len + n + 1 > TREE_PATH_MAX || depth == TREE_DEPTH_MAX)
-            return refuse(entry, ERR_TOO_LARGE, err, "has a name that is too long or too deep");
+            return zip_refuse(entry, ERR_TOO_LARGE, "has a name that is too long or too deep", err);
         if (n && !(n == 1 && p[0] == '.')) {
             if (len)
                 out[len++] = '/';
@@ -84,7 +78,7 @@ static int name_entries(struct zip_directory *dir, struct archive_tree *tree, st
         if (n < 0)
             return n;
         if (n == 0 && entry->kind != ZIP_DIRECTORY)
-            return refuse(entry, ERR_INVALID, err, "has no name");
+            return zip_refuse(entry, ERR_INVALID, "has no name", err);
         entry->path = out;
         if (n > 0)
             tree->sorted[tree->count++] = entry;
@@ -98,7 +92,7 @@ static int name_entries(struct zip_directory *dir, struct archive_tree *tree, st
 static int add_dir(struct archive_tree *tree, const char *path, size_t len, size_t *cap, const struct zip_entry *entry, struct err *err)
 {
     if (tree->dir_count + tree->count >= TREE_NODES_MAX)
-        return refuse(entry, ERR_TOO_LARGE, err, "makes too many directories");
+        return zip_refuse(entry, ERR_TOO_LARGE, "makes too many directories", err);
     if (tree->dir_count == *cap) {
         size_t more = *cap ? *cap * 2 : 64;
         char **dirs = reallocarray(tree->dirs, more, sizeof *dirs);
@@ -130,10 +124,10 @@ static int list_dirs(struct archive_tree *tree, struct err *err)
         if (before && str_eq(before->path, entry->path)) {
             if (before->kind == ZIP_DIRECTORY && entry->kind == ZIP_DIRECTORY)
                 continue;
-            return refuse(entry, ERR_INVALID, err, "is there twice");
+            return zip_refuse(entry, ERR_INVALID, "is there twice", err);
         }
         if (before && before->kind != ZIP_DIRECTORY && is_below(entry->path, before->path))
-            return refuse(entry, ERR_INVALID, err, "lies in another entry that is no directory");
+            return zip_refuse(entry, ERR_INVALID, "lies in another entry that is no directory", err);
         int rc = 0;
         for (const char *slash = strchr(entry->path, '/'); rc == 0 && slash; slash = strchr(slash + 1, '/'))
             if (!had_dir(before, entry->path, (size_t)(slash - entry->path)))
@@ -209,18 +203,18 @@ int archive_tree_check_link(const struct archive_tree *tree, const struct zip_en
 {
     char at[TREE_PATH_MAX * 2 + 2];
     if (!*target || strlen(target) > TREE_PATH_MAX)
-        return refuse(link, ERR_INVALID, err, "is a symbolic link without a target, or with one that is too long");
+        return zip_refuse(link, ERR_INVALID, "is a symbolic link without a target, or with one that is too long", err);
     if (*target == '/')
-        return refuse(link, ERR_INVALID, err, "is a symbolic link to an absolute path");
+        return zip_refuse(link, ERR_INVALID, "is a symbolic link to an absolute path", err);
     str_copy(at, sizeof at, link->path);
     drop_last_part(at);
     for (const char *p = target; *p;) {
         size_t n = strcspn(p, "/"), len = strlen(at);
         if (n == 2 && p[0] == '.' && p[1] == '.') {
             if (!*at)
-                return refuse(link, ERR_INVALID, err, "is a symbolic link that leads out of the archive");
+                return zip_refuse(link, ERR_INVALID, "is a symbolic link that leads out of the archive", err);
             if (!is_directory(tree, at))
-                return refuse(link, ERR_INVALID, err, "is a symbolic link that goes up from what is no directory");
+                return zip_refuse(link, ERR_INVALID, "is a symbolic link that goes up from what is no directory", err);
             drop_last_part(at);
         } else if (n && !(n == 1 && p[0] == '.')) {
             if (len)

@@ -28,12 +28,6 @@ static int open_beneath(int dirfd, const char *path, uint64_t flags, uint64_t mo
     return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
 }
 
-static int broken(const struct zip_entry *entry, const char *why, struct err *err)
-{
-    char shown[ZIP_SHOWN_BYTES];
-    return err_set(err, ERR_INVALID, "entry \"%s\" %s", zip_shown(entry->name, entry->name_len, shown), why);
-}
-
 static int failed(const char *doing, const char *path, struct err *err)
 {
     char shown[ZIP_SHOWN_BYTES];
@@ -71,16 +65,16 @@ static int write_content(struct archive *zip, int fd, const struct zip_entry *en
     while ((n = archive_read_data(zip, block, sizeof block)) > 0) {
         bytes += (uint64_t)n;
         if (bytes > entry->unpacked)
-            return broken(entry, "unpacks to more than the archive's directory says", err);
+            return zip_refuse(entry, ERR_INVALID, "unpacks to more than the archive's directory says", err);
         if (fd_write_all(fd, block, (size_t)n, err) < 0)
             return err_wrap(err, "unpacking");
     }
     if (n < 0 || bytes != entry->unpacked)
-        return broken(entry,
-                      n == ARCHIVE_FATAL || n == ARCHIVE_FAILED ? "is broken: it cannot be unpacked"
-                      : n < 0                                   ? "is broken: its checksum or its size is wrong"
-                                                                : "unpacks to less than the archive's directory says",
-                      err);
+        return zip_refuse(entry, ERR_INVALID,
+                          n == ARCHIVE_FATAL || n == ARCHIVE_FAILED ? "is broken: it cannot be unpacked"
+                          : n < 0                                   ? "is broken: its checksum or its size is wrong"
+                                                                    : "unpacks to less than the archive's directory says",
+                          err);
     return 0;
 }
 
@@ -112,15 +106,15 @@ static int read_link(struct archive_entry *read, const struct zip_entry *entry, 
 {
     const char *target = archive_entry_symlink(read);
     if (entry->unpacked > TREE_PATH_MAX)
-        return broken(entry, "is a symbolic link with a target that is too long", err);
+        return zip_refuse(entry, ERR_INVALID, "is a symbolic link with a target that is too long", err);
     if (!entry->stored && (!target || strlen(target) != entry->unpacked))
-        return broken(entry, "is a symbolic link whose target cannot be read", err);
+        return zip_refuse(entry, ERR_INVALID, "is a symbolic link whose target cannot be read", err);
     link->entry = entry;
     link->target = strndup(entry->stored ? entry->data : target, (size_t)entry->unpacked);
     if (!link->target)
         return err_set(err, ERR_NO_MEMORY, "no memory for a link");
     if (strlen(link->target) != entry->unpacked)
-        return broken(entry, "is a symbolic link with a NUL byte in its target", err);
+        return zip_refuse(entry, ERR_INVALID, "is a symbolic link with a NUL byte in its target", err);
     return 0;
 }
 
@@ -154,10 +148,10 @@ static int unpack_entries(struct unpacking *u, struct archive *zip, struct err *
         struct archive_entry *read;
         int status = archive_read_next_header(zip, &read), rc = 0;
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN) /* a warning is about the name's character set: not our source */
-            return broken(entry, status == ARCHIVE_EOF ? "is not found again" : "cannot be read", err);
+            return zip_refuse(entry, ERR_INVALID, status == ARCHIVE_EOF ? "is not found again" : "cannot be read", err);
         bool is_link = archive_entry_filetype(read) == AE_IFLNK;
         if (is_link != (entry->kind == ZIP_SYMLINK))
-            return broken(entry, "is of two kinds", err);
+            return zip_refuse(entry, ERR_INVALID, "is of two kinds", err);
         if (entry->kind == ZIP_FILE)
             rc = write_file(zip, read, u->dirfd, entry, err);
         else if (entry->kind == ZIP_SYMLINK)

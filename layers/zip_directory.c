@@ -77,6 +77,12 @@ const char *zip_shown(const char *name, size_t len, char *out)
     return out;
 }
 
+int zip_refuse(const struct zip_entry *entry, enum err_kind kind, const char *why, struct err *err)
+{
+    char shown[ZIP_SHOWN_BYTES];
+    return err_set(err, kind, "entry \"%s\" %s", zip_shown(entry->name, entry->name_len, shown), why);
+}
+
 /* ---- the end records ---- */
 
 static int find_end64(struct zip *zip, size_t end, size_t *ret_directory_end, struct err *err)
@@ -164,12 +170,6 @@ static bool widen(const unsigned char *extra, size_t len, struct sizes *sizes, b
     return false;
 }
 
-static int refuse(const struct zip_entry *entry, struct err *err, const char *why)
-{
-    char shown[ZIP_SHOWN_BYTES];
-    return err_set(err, ERR_INVALID, "entry \"%s\" %s", zip_shown(entry->name, entry->name_len, shown), why);
-}
-
 static int read_kind(const unsigned char *central, struct zip_entry *entry, struct err *err)
 {
     bool slash = entry->name[entry->name_len - 1] == '/';
@@ -190,22 +190,22 @@ static int read_kind(const unsigned char *central, struct zip_entry *entry, stru
             break;
         case S_IFLNK:
             if (slash)
-                return refuse(entry, err, "is a symbolic link with a directory's name");
+                return zip_refuse(entry, ERR_INVALID, "is a symbolic link with a directory's name", err);
             entry->kind = ZIP_SYMLINK;
             break;
         case S_IFCHR:
         case S_IFBLK:
-            return refuse(entry, err, "is a device");
+            return zip_refuse(entry, ERR_INVALID, "is a device", err);
         case S_IFIFO:
-            return refuse(entry, err, "is a FIFO");
+            return zip_refuse(entry, ERR_INVALID, "is a FIFO", err);
         case S_IFSOCK:
-            return refuse(entry, err, "is a socket");
+            return zip_refuse(entry, ERR_INVALID, "is a socket", err);
         default:
-            return refuse(entry, err, "is of an unknown kind");
+            return zip_refuse(entry, ERR_INVALID, "is of an unknown kind", err);
         }
     }
     if (entry->kind == ZIP_DIRECTORY && entry->unpacked)
-        return refuse(entry, err, "is a directory with content");
+        return zip_refuse(entry, ERR_INVALID, "is a directory with content", err);
     return 0;
 }
 
@@ -213,21 +213,21 @@ static int read_kind(const unsigned char *central, struct zip_entry *entry, stru
 static int check_local(const struct zip *zip, const unsigned char *central, struct zip_entry *entry, struct err *err)
 {
     if (entry->offset > zip->directory || zip->directory - entry->offset < LOCAL_BYTES)
-        return refuse(entry, err, "lies outside of the archive");
+        return zip_refuse(entry, ERR_INVALID, "lies outside of the archive", err);
     const unsigned char *local = zip->data + entry->offset;
     size_t room = (size_t)(zip->directory - entry->offset) - LOCAL_BYTES, name_len = u16(local + 26), extra_len = u16(local + 28);
     if (u32(local) != SIG_LOCAL || name_len > room || extra_len > room - name_len || entry->packed > room - name_len - extra_len)
-        return refuse(entry, err, "lies outside of the archive");
+        return zip_refuse(entry, ERR_INVALID, "lies outside of the archive", err);
     struct sizes sizes = {.unpacked = u32(local + 22), .packed = u32(local + 18)};
     if (!widen(local + LOCAL_BYTES + name_len, extra_len, &sizes, false))
-        return refuse(entry, err, "has no sizes");
+        return zip_refuse(entry, ERR_INVALID, "has no sizes", err);
     bool later = u16(central + 8) & FLAG_SIZES_LATER;
     uint32_t crc = u32(local + 14);
     if (name_len != entry->name_len || memcmp(local + LOCAL_BYTES, entry->name, name_len) != 0 ||
         (u16(local + 6) & FLAGS_COMPARED) != (u16(central + 8) & FLAGS_COMPARED) || u16(local + 8) != u16(central + 10) ||
         (crc != u32(central + 16) && !(later && crc == 0)) || (sizes.unpacked != entry->unpacked && !(later && sizes.unpacked == 0)) ||
         (sizes.packed != entry->packed && !(later && sizes.packed == 0)))
-        return refuse(entry, err, "is described differently in the archive's directory and in front of its data");
+        return zip_refuse(entry, ERR_INVALID, "is described differently in the archive's directory and in front of its data", err);
     entry->data = local + LOCAL_BYTES + name_len + extra_len;
     return 0;
 }
@@ -245,19 +245,19 @@ static int read_entry(const struct zip *zip, const unsigned char *central, size_
     struct sizes sizes = {.unpacked = u32(central + 24), .packed = u32(central + 20), .offset = u32(central + 42)};
     *entry = (struct zip_entry){.name = (const char *)central + CENTRAL_BYTES, .name_len = name_len};
     if (!widen(central + CENTRAL_BYTES + name_len, extra_len, &sizes, true))
-        return refuse(entry, err, "has no sizes");
+        return zip_refuse(entry, ERR_INVALID, "has no sizes", err);
     entry->unpacked = sizes.unpacked;
     entry->packed = sizes.packed;
     entry->offset = sizes.offset;
     entry->stored = u16(central + 10) == 0;
     if (u16(central + 34))
-        return refuse(entry, err, "is in another part of the archive");
+        return zip_refuse(entry, ERR_INVALID, "is in another part of the archive", err);
     if (u16(central + 8) & FLAGS_ENCRYPTION)
-        return refuse(entry, err, "is encrypted");
+        return zip_refuse(entry, ERR_INVALID, "is encrypted", err);
     if (!entry->stored && u16(central + 10) != 8)
-        return refuse(entry, err, "is neither stored nor deflated");
+        return zip_refuse(entry, ERR_INVALID, "is neither stored nor deflated", err);
     if (entry->stored && entry->packed != entry->unpacked)
-        return refuse(entry, err, "is stored and has two sizes");
+        return zip_refuse(entry, ERR_INVALID, "is stored and has two sizes", err);
     int rc = read_kind(central, entry, err);
     if (rc == 0)
         rc = check_local(zip, central, entry, err);
@@ -286,7 +286,7 @@ static int read_entries(const struct zip *zip, struct zip_directory *dir, struct
         room -= n;
         dir->names_bytes += entry->name_len;
         if (__builtin_add_overflow(dir->unpacked_bytes, entry->unpacked, &dir->unpacked_bytes))
-            return refuse(entry, err, "has an impossible size");
+            return zip_refuse(entry, ERR_INVALID, "has an impossible size", err);
     }
     if (room)
         return err_set(err, ERR_INVALID, "the archive's directory is longer than its entries");
@@ -294,7 +294,7 @@ static int read_entries(const struct zip *zip, struct zip_directory *dir, struct
     for (size_t i = 1; i < dir->count; i++) {
         const struct zip_entry *before = &dir->entries[i - 1];
         if ((const char *)zip->data + dir->entries[i].offset < (const char *)before->data + before->packed)
-            return refuse(&dir->entries[i], err, "shares its bytes with another entry");
+            return zip_refuse(&dir->entries[i], ERR_INVALID, "shares its bytes with another entry", err);
     }
     return 0;
 }

@@ -46,3 +46,5 @@ void zip_directory_free(struct zip_directory *dir);
 #define ZIP_SHOWN_BYTES 200
 /* The name, fit for a message: cut, and without control characters and broken UTF-8; out has ZIP_SHOWN_BYTES. Returns out. */
 const char *zip_shown(const char *name, size_t len, char *out);
+/* Fills err with the entry's name and why ("is a device") after it; returns -kind. */
+int zip_refuse(const struct zip_entry *entry, enum err_kind kind, const char *why, struct err *err);

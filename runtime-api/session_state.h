@@ -23,7 +23,6 @@
 #define LIMIT_ACCEPTS_PER_ROUND 8
 #define LIMIT_HEADER_BYTES (1024 * 1024) /* one value */
 #define LIMIT_HEAD_BYTES (LIMIT_HEADER_BYTES + 16 * 1024)
-#define LIMIT_HEADERS 128
 #define LIMIT_BUFFERED_BYTES (16 * 1024 * 1024)   /* of all connections together */
 #define LIMIT_IDLE_BUFFERED_BYTES (1024 * 1024)   /* the same while the sandbox may be frozen */
 #define LIMIT_REQUEST_BYTES (256LL * 1024 * 1024) /* read for one request, what is thrown away included */

@@ -1,8 +1,6 @@
-/* Messages between stoked and the spawner: one struct a message over a SOCK_SEQPACKET unix socket, fixed size, plain
- * data, descriptors beside it. The spawner trusts no field: it checks every number, digest and path it uses.
- *
- * A room is a sandbox: namespaces, cgroups, pid 1. A worker is the runtime process in it. Both are named by the room_id
- * that stoked chose, unique for the spawner's life.
+/* Messages between stoked and the spawner: one struct a message over a SOCK_SEQPACKET unix socket, fixed size, plain data, descriptors
+ * beside it. The spawner trusts no field: it checks every number, digest and path it uses. A room is a sandbox: namespaces, cgroups,
+ * pid 1. A worker is the runtime process in it. Both are named by the room_id that stoked chose, unique for the spawner's life.
  *
  *   ZYGOTE_START -> ZYGOTE_UP | ZYGOTE_DOWN (also later, whenever it dies)
  *   ROOM_MAKE    -> ROOM_READY (sealed, attested, a blank; descriptors below) | ROOM_FAILED
@@ -23,6 +21,7 @@
 #define SPAWN_LAYERS_MAX 5
 #define SPAWN_DIGEST_BYTES 65 /* hexadecimal SHA-256 and NUL */
 #define SPAWN_TEXT_MAX 256
+#define SPAWN_ROOM_TASKS 742 /* tasks of a room, and processes of its uid, as on Lambda */
 
 enum spawn_op {
     /* stoked -> spawner */

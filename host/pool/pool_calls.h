@@ -20,6 +20,8 @@ void worker_tell_lost(struct worker *worker, const char *message);
 /* The room is gone: frees everything. */
 void worker_bury(struct worker *worker);
 void worker_set_state(struct worker *worker, enum worker_state state);
+/* The CPU that a version's memory buys, in thousandths of one; no more than the host has. */
+uint32_t worker_cpu_milli(const struct pool *pool, const struct function_version *about);
 /* Moves it to the head of list: its zygote's blanks, one of its version's lists (there it can be evicted), or NULL. */
 void worker_put(struct worker *worker, struct worker_list *list);
 int worker_send(struct worker *worker, struct spawn_msg *msg, struct err *err) WARN_UNUSED;
@@ -61,8 +63,8 @@ void zygotes_free(struct pool *pool);
 
 /* ---- versions.c ---- */
 struct version *versions_get(struct pool *pool, struct function_version *about);
-/* Names the version's external extensions to a session that is about to start. */
-/* ERR_LIMIT, ERR_INVALID: it has extensions that cannot run; the message needs no escape in JSON. */
+/* Names the version's external extensions to a session that is about to start. ERR_LIMIT, ERR_INVALID: it has extensions that cannot
+ * run; the message needs no escape in JSON. */
 int version_expect_extensions(struct version *version, struct session *session, struct err *err) WARN_UNUSED;
 void version_put(struct version *version); /* drops it if nothing uses it */
 /* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */

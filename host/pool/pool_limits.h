@@ -10,6 +10,7 @@
 #define POOL_REFILL_FAILED_US (5 * 1000 * 1000)
 #define POOL_TICK_US (1000 * 1000)          /* the reaper's round */
 #define POOL_DEMAND_US (10 * 1000 * 1000)   /* window in which blanks taken set the target */
+#define WORKER_INIT_CPU_MILLI 1000          /* a function initialises with at least one CPU */
 #define WORKER_EXIT_GRACE_US 5000           /* what a runtime sent before it ended is read first */
 #define WORKER_BROKEN_GRACE_US (100 * 1000) /* a broken session: its exit status may follow */
 #define WORKER_MEASURE_US (50 * 1000)

@@ -17,8 +17,6 @@
 
 #define S(state) (1u << WORKER_##state)
 #define CPU_MB_PER_CORE 1769 /* MemorySize that stands for one vCPU */
-#define INIT_CPU_MILLI 1000
-#define PIDS_MAX 742
 
 static const struct {
     const char *name;
@@ -170,21 +168,21 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t cpu_milli(const struct pool *pool, const struct function_version *about)
+uint32_t worker_cpu_milli(const struct pool *pool, const struct function_version *about)
 {
     return min_u32(about->memory_mb * 1000 / CPU_MB_PER_CORE, pool->options.cpus * 1000);
 }
 
 static void fill_assign(const struct pool *pool, const struct function_version *about, struct spawn_assign *assign)
 {
-    uint32_t milli = cpu_milli(pool, about), cores = (about->memory_mb + CPU_MB_PER_CORE - 1) / CPU_MB_PER_CORE;
+    uint32_t milli = worker_cpu_milli(pool, about), cores = (about->memory_mb + CPU_MB_PER_CORE - 1) / CPU_MB_PER_CORE;
     *assign = (struct spawn_assign){
         .version_key = about->key,
         .memory_mb = about->memory_mb,
-        .cpu_milli = milli < INIT_CPU_MILLI ? INIT_CPU_MILLI : milli,
+        .cpu_milli = milli < WORKER_INIT_CPU_MILLI ? WORKER_INIT_CPU_MILLI : milli,
         .cpu_count = min_u32(cores < 2 ? 2 : cores, pool->options.cpus),
         .tmp_mb = about->tmp_mb,
-        .pids_max = PIDS_MAX,
+        .pids_max = SPAWN_ROOM_TASKS,
         .layer_count = (uint32_t)about->layer_count,
     };
     str_copy(assign->code, sizeof assign->code, about->code_sha256);

@@ -6,8 +6,6 @@
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
-#define INIT_CPU_MILLI 1000
-
 static void on_booted(void *arg)
 {
     struct worker *worker = arg;
@@ -31,11 +29,10 @@ static void on_ready(void *arg)
     if (worker->state != WORKER_INIT)
         return;
     struct pool *pool = worker->pool;
-    uint32_t mb = worker->version->about->memory_mb;
-    uint32_t milli = (uint32_t)((uint64_t)mb * 1000 / 1769);
+    uint32_t milli = worker_cpu_milli(pool, worker->version->about);
     struct err err;
     struct spawn_msg limit = {.op = SPAWN_ROOM_LIMIT, .limit.cpu_milli = milli};
-    if (milli < INIT_CPU_MILLI && worker_send(worker, &limit, &err) < 0)
+    if (milli < WORKER_INIT_CPU_MILLI && worker_send(worker, &limit, &err) < 0)
         log_warn("worker.limit_failed", "worker=%u error=%s", worker->room_id, err.msg);
     worker_set_state(worker, WORKER_IDLE);
     worker->version->init_took_us = worker->since_us - worker->init_us;

@@ -53,6 +53,7 @@ struct function_version {
     int64_t visited_us;        /* and when the last one ended, on the monotonic clock; for the registry to see who is idle */
 };
 
+/* Counted: the last unref frees it, though the registry may be closed by then. */
 void function_version_ref(struct function_version *version);
 void function_version_unref(struct function_version *version);
 /* Adds what one of its workers has sent and received over its loopback to what its function has since stoked began. */

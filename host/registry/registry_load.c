@@ -76,8 +76,7 @@ static int load_functions(struct registry *registry, struct by_id *all, struct e
         struct function_record *record = record_new(registry, db_col_text(stmt, 1), db_col_text(stmt, 2), name);
         record->id = db_col_i64(stmt, 0);
         record->last_version = (uint64_t)db_col_i64(stmt, 5);
-        const char *tags = db_col_text(stmt, 4);
-        record->tags = tags != NULL ? strdup(tags) : NULL;
+        record->tags = str_dup(db_col_text(stmt, 4));
         if (all->count == all->cap) {
             all->cap = all->cap != 0 ? all->cap * 2 : 256;
             all->list = reallocarray(all->list, all->cap, sizeof(*all->list));

@@ -296,14 +296,6 @@ static void submit(struct function_record *record, struct write *write)
     db_write(record->registry->db, write_work, written, write);
 }
 
-static char *copy(const char *text)
-{
-    char *copied = text != NULL ? strdup(text) : NULL;
-    if (text != NULL && copied == NULL)
-        abort();
-    return copied;
-}
-
 static struct write *write_new(const struct setting_change *changes, size_t count, registry_written_fn *done, void *arg)
 {
     struct write *write = calloc(1, sizeof(*write));
@@ -313,7 +305,7 @@ static struct write *write_new(const struct setting_change *changes, size_t coun
     write->done = done;
     write->arg = arg;
     for (size_t i = 0; i < count; i++)
-        write->changes[i] = (struct change){copy(changes[i].kind), copy(changes[i].qualifier), copy(changes[i].value)};
+        write->changes[i] = (struct change){str_dup(changes[i].kind), str_dup(changes[i].qualifier), str_dup(changes[i].value)};
     return write;
 }
 
@@ -338,7 +330,7 @@ void registry_tags_write(struct function_record *record, const char *tags, regis
     struct write *write = calloc(1, sizeof(*write));
     if (write == NULL)
         abort();
-    *write = (struct write){.is_tags = true, .tags = copy(tags), .revises = true, .done = done, .arg = arg};
+    *write = (struct write){.is_tags = true, .tags = str_dup(tags), .revises = true, .done = done, .arg = arg};
     id_uuid(write->revision_id);
     submit(record, write);
 }

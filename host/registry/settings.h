@@ -36,7 +36,7 @@ struct setting_change {
     const char *value; /* JSON text; NULL: gone */
 };
 
-/* err is NULL after the commit; record NULL when the function is gone. */
+/* Runs once on the loop, never when the registry is closed before; err is NULL after the commit. */
 typedef void registry_written_fn(void *arg, const struct err *err);
 
 /* The document, borrowed until the next write; NULL: none. */

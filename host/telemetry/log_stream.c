@@ -71,11 +71,6 @@ int log_stream_open(struct logs *logs, const struct log_name *name, const char *
     return 0;
 }
 
-const char *log_stream_name(const struct log_stream *stream)
-{
-    return stream->name;
-}
-
 static void write_record(struct log_stream *stream, bool platform, const char *request_id, const char *text, size_t len)
 {
     struct log_record record = {

@@ -35,7 +35,6 @@ int log_stream_open(struct logs *logs, const struct log_name *name, const char *
                     struct err *err) WARN_UNUSED;
 /* Writes what is left of a line; NULL is allowed. */
 void log_stream_close(struct log_stream *stream);
-const char *log_stream_name(const struct log_stream *stream);
 
 /* Lines from now on belong to request_id (copied) and also go to tail (borrowed until end, or NULL). */
 void log_stream_begin(struct log_stream *stream, const char *request_id, struct log_tail *tail);

@@ -41,13 +41,20 @@ struct report_invocation {
     const char *error_type; /* with "error", or NULL */
 };
 
+/* Each hands its line or record to the log before it returns, keeps none of its arguments and cannot fail: what the log does not take is
+ * lost. In JSON, records below to->least are not written. */
+
+/* Never to the tail: what a caller sees of the log begins after it. */
 void report_init_start(const struct report_to *to, const struct report_runtime *runtime);
 /* phase "init" or "invoke"; status "timeout" or "error"; error_type or NULL. */
 void report_init_failed(const struct report_to *to, int64_t init_us, const char *phase, const char *status, const char *error_type);
+/* version: as AWS shows it, "$LATEST" or "7". */
 void report_start(const struct report_to *to, const char *request_id, const char *version);
 /* status as in report_invocation. */
 void report_end(const struct report_to *to, const char *request_id, const char *status);
+/* Text alone: in JSON report_end and report_invocation say it. */
 void report_timeout(const struct report_to *to, const char *request_id, uint32_t timeout_s);
+/* The memory shown is at least 1 MB and no more than memory_mb. */
 void report_invocation(const struct report_to *to, const struct report_invocation *invocation);
 
 /* The milliseconds charged: duration and, for a cold start, init, rounded up. */

@@ -20,7 +20,6 @@ struct runtimes;
 
 struct runtimes_options {
     const char *search_path;              /* directories besides /usr, separated by ':'; each has bin/python3.N or bin/node */
-    const char *runtime_dir;              /* our runtimes' files: python/ and nodejs/ below it */
     const char *extra_file;               /* DATA/runtimes.list, written by `stoke runtimes add`; need not exist */
     bool (*may_show)(const char *prefix); /* whether a sandbox can show that directory; NULL: any */
 };
@@ -43,9 +42,13 @@ struct runtime_match {
     char note[384]; /* when not exact: "python3.12 runs on Python 3.11.2 (/usr/bin/python3.11)"; else empty; room for more */
 };
 
+/* Asks every interpreter that it finds for its version, which takes a process each; one that does not answer is left out and logged.
+ * options are borrowed for the call. The caller frees *ret_runtimes. Errors: of reading extra_file, and ERR_NO_MEMORY. */
 int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;
+/* Its interpreters, those in matches included, end with it. */
 void runtimes_free(struct runtimes *runtimes);
 size_t runtimes_count(const struct runtimes *runtimes);
+/* By language and version; borrowed until runtimes_free(). NULL from the count on. */
 const struct runtime_interpreter *runtimes_at(const struct runtimes *runtimes, size_t i);
 
 /* What AWS says of an identifier: current, retired (then *ret_replacement, if not NULL, is what AWS recommends, or NULL),

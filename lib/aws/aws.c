@@ -190,9 +190,3 @@ void aws_write_error(const struct aws_call *call, const struct aws_error *error,
     const struct aws_protocol *protocol = call->service ? call->service->protocol : &aws_rest_json;
     protocol->write_error(call, error, reply);
 }
-
-const char *aws_operation_name(const char *service, size_t i)
-{
-    const struct aws_service *s = service_named(service);
-    return s && i < s->op_count ? s->ops[i].name : NULL;
-}

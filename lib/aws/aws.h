@@ -89,6 +89,3 @@ void aws_reply_free(struct aws_reply *reply);
 void aws_write_output(const struct aws_call *call, const cJSON *output, const void *payload, size_t payload_len, struct aws_reply *reply);
 /* Writes the error; works also for a call that was never routed (then in rest-json form). */
 void aws_write_error(const struct aws_call *call, const struct aws_error *error, struct aws_reply *reply);
-
-/* Whether the service's model has the operation; for tables of what is implemented. Iterates: i from 0, NULL at the end. */
-const char *aws_operation_name(const char *service, size_t i);

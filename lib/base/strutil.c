@@ -32,6 +32,14 @@ bool str_to_i64(const char *text, int64_t min, int64_t max, int64_t *ret)
     return true;
 }
 
+char *str_dup(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
 char *str_format(const char *fmt, ...)
 {
     char *text;

@@ -21,6 +21,8 @@ bool str_ends(const char *s, const char *suffix);
 bool str_copy(char *out, size_t cap, const char *text);
 /* A whole decimal number of digits only, within [min, max]; false, ret untouched, otherwise. */
 bool str_to_i64(const char *text, int64_t min, int64_t max, int64_t *ret);
+/* strdup that aborts when memory runs out; NULL of NULL; the caller frees. */
+char *str_dup(const char *text);
 /* asprintf that aborts when memory runs out; the caller frees. */
 char *str_format(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Whether the len bytes are well-formed UTF-8 (RFC 3629). */

@@ -36,17 +36,14 @@ int db_read(struct db *db, const char *sql, struct db_stmt **ret_stmt, struct er
 /* A statement inside a write, cached by the address of sql (a string literal). db_done() hands it back. */
 int db_prepare(struct db_conn *conn, const char *sql, struct db_stmt **ret_stmt, struct err *err) WARN_UNUSED;
 
-/* Parameters count from 1; texts and blobs are borrowed until db_done(); a NULL text binds SQL NULL. */
+/* Parameters count from 1; texts are borrowed until db_done(); a NULL text binds SQL NULL. */
 void db_bind_i64(struct db_stmt *stmt, int index, int64_t value);
 void db_bind_text(struct db_stmt *stmt, int index, const char *text);
-void db_bind_blob(struct db_stmt *stmt, int index, const void *data, size_t len);
 /* 1: a row is there; 0: the end; negative: an error. */
 int db_step(struct db_stmt *stmt, struct err *err) WARN_UNUSED;
-/* Columns count from 0; texts and blobs are borrowed until the next db_step() or db_done(). */
+/* Columns count from 0; texts are borrowed until the next db_step() or db_done(). */
 int64_t db_col_i64(struct db_stmt *stmt, int column);
 const char *db_col_text(struct db_stmt *stmt, int column); /* NULL for SQL NULL */
-const void *db_col_blob(struct db_stmt *stmt, int column, size_t *ret_len);
 void db_done(struct db_stmt *stmt);
-/* Rows changed by the last statement of a write, and the last inserted rowid. */
-int64_t db_changes(struct db_conn *conn);
+/* The last inserted rowid of a write. */
 int64_t db_last_id(struct db_conn *conn);

@@ -91,13 +91,6 @@ void db_bind_text(struct db_stmt *stmt, int index, const char *text)
     (void)rc;
 }
 
-void db_bind_blob(struct db_stmt *stmt, int index, const void *data, size_t len)
-{
-    int rc = sqlite3_bind_blob64(stmt->handle, index, data ? data : "", len, SQLITE_STATIC);
-    assert(rc == SQLITE_OK);
-    (void)rc;
-}
-
 int db_step(struct db_stmt *stmt, struct err *err)
 {
     int rc = sqlite3_step(stmt->handle);
@@ -116,13 +109,6 @@ const char *db_col_text(struct db_stmt *stmt, int column)
     return (const char *)sqlite3_column_text(stmt->handle, column);
 }
 
-const void *db_col_blob(struct db_stmt *stmt, int column, size_t *ret_len)
-{
-    const void *data = sqlite3_column_blob(stmt->handle, column);
-    *ret_len = (size_t)sqlite3_column_bytes(stmt->handle, column);
-    return data;
-}
-
 void db_done(struct db_stmt *stmt)
 {
     if (!stmt)
@@ -130,11 +116,6 @@ void db_done(struct db_stmt *stmt)
     sqlite3_reset(stmt->handle);
     sqlite3_clear_bindings(stmt->handle);
     stmt->busy = 0;
-}
-
-int64_t db_changes(struct db_conn *conn)
-{
-    return sqlite3_changes64(conn->handle);
 }
 
 int64_t db_last_id(struct db_conn *conn)

@@ -20,10 +20,8 @@ static struct http_slice slice_of(h2o_iovec_t v)
 static void on_request_disposed(void *arg)
 {
     struct http_req *req = arg; /* in the request's pool: nothing to free */
-    if (req->conn->pending == req) {
+    if (req->conn->pending == req)
         req->conn->pending = NULL;
-        req->conn->listener->server->pending--;
-    }
 }
 
 static const char *reason_of(int status)
@@ -192,7 +190,6 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
     *req = (struct http_req){.h2o = h2o, .conn = conn};
     conn->pending = req;
     conn->receiving = false;
-    server->pending++;
     server->on_request(server->arg, req);
     return 0;
 }
@@ -202,7 +199,6 @@ static void settle(struct http_req *req)
 {
     struct conn *conn = req->conn;
     conn->pending = NULL;
-    conn->listener->server->pending--;
     conn->since_us = clock_mono_us();
     conn->bytes_seen = conn->sock->bytes_read;
     conn->receiving = false;

@@ -363,11 +363,6 @@ void http_server_stop_accepting(struct http_server *server)
         stop_accepting(listener);
 }
 
-unsigned http_server_pending(const struct http_server *server)
-{
-    return server->pending;
-}
-
 unsigned http_server_replying(const struct http_server *server)
 {
     const struct http_listener *listener;

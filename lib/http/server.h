@@ -53,8 +53,6 @@ void http_server_free(struct http_server *server);
 void http_server_run_once(struct http_server *server, int timeout_ms);
 /* Stops accepting on every listener; requests at work go on. For a graceful end. */
 void http_server_stop_accepting(struct http_server *server);
-/* Requests handed out and not yet replied to. */
-unsigned http_server_pending(const struct http_server *server);
 /* Connections, by listeners without a context, with a reply of which the kernel has not yet taken all. */
 unsigned http_server_replying(const struct http_server *server);
 

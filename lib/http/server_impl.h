@@ -53,7 +53,7 @@ struct http_server {
     struct loop *loop;
     h2o_socket_t *nested;
     struct loop_timer sweep;
-    unsigned connections, pending;
+    unsigned connections;
     bool low_disk; /* bodies stay in the heap */
     struct linger_list lingering;
     unsigned linger_count;

@@ -312,11 +312,10 @@ static int find_filters(int *ret_filters, struct err *err)
     return rc;
 }
 
-static int read_pid_max(const struct spawner *spawner)
+static int read_pid_max(void)
 {
     CLEANUP(freep) char *text = NULL;
     struct err err;
-    (void)spawner;
     if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/pid_max", 64, &text, NULL, &err) < 0)
         return 32768;
     long max = strtol(text, NULL, 10);
@@ -438,7 +437,7 @@ static int start(struct spawner *spawner, struct err *err)
         rc = spawn_link_new(spawner->loop, options->sock, &link_events, spawner, &spawner->link, err);
     if (rc < 0)
         return rc;
-    spawner->pid_max = read_pid_max(spawner);
+    spawner->pid_max = read_pid_max();
     loop_timer_init(&spawner->idle, on_idle, spawner);
     loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us());
     return 0;

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sandbox/spawn_proto.h"
+
 #define SEALED_BITS                                                                                                                        \
     (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |             \
      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
@@ -62,8 +64,10 @@ int seal_rlimits(const char **ret_stage)
         int what;
         rlim_t max;
     } limits[] = {
-        {RLIMIT_NOFILE, 1024},    {RLIMIT_NPROC, 742},  {RLIMIT_CORE, 1}, {RLIMIT_MEMLOCK, 65536},
-        {RLIMIT_SIGPENDING, 256}, {RLIMIT_MSGQUEUE, 0}, {RLIMIT_NICE, 0}, {RLIMIT_RTPRIO, 0},
+        {RLIMIT_NOFILE, 1024},    {RLIMIT_NPROC, SPAWN_ROOM_TASKS},
+        {RLIMIT_CORE, 1},         {RLIMIT_MEMLOCK, 65536},
+        {RLIMIT_SIGPENDING, 256}, {RLIMIT_MSGQUEUE, 0},
+        {RLIMIT_NICE, 0},         {RLIMIT_RTPRIO, 0},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct rlimit now, want = {limits[i].max, limits[i].max};

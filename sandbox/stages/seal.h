@@ -9,5 +9,5 @@
 int seal_ids(unsigned id, bool keep_groups, const char **ret_stage);
 /* Empties every capability set and the bounding set, locks the secure bits, sets no_new_privs. */
 int seal_capabilities(const char **ret_stage);
-/* The limits of a runtime process (nofile 1024, nproc 742 as on Lambda, no core, ...). */
+/* The limits of a runtime process (nofile 1024, nproc as on Lambda, core 1, so that there is none, ...). */
 int seal_rlimits(const char **ret_stage);

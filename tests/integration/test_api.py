@@ -448,7 +448,7 @@ def test_second_daemon_on_the_same_data_is_refused(make_stoke):
 ])
 def test_configuration_that_is_refused(make_stoke, config, words):
     if "user" in config and os.geteuid() != 0:
-        pytest.skip("only root can become another user")
+        pytest.skip("needs root: to become another user")
     with pytest.raises(RuntimeError, match=words):
         make_stoke(config=config)
 
@@ -462,7 +462,7 @@ def test_data_directory_of_somebody_else(make_stoke, tmp_path):
 
 def test_data_directory_out_of_reach(make_stoke, tmp_path):
     if os.geteuid() != 0:
-        pytest.skip("stoked changes its user only when it is started as root")
+        pytest.skip("needs root: stoked changes its user only then")
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(RuntimeError, match="may not enter .* on the way to the data directory"):
@@ -471,7 +471,7 @@ def test_data_directory_out_of_reach(make_stoke, tmp_path):
 
 def test_daemon_holds_no_privilege(stoke):
     if os.geteuid() != 0:
-        pytest.skip("stoked drops privileges only when it has some")
+        pytest.skip("needs root: stoked has no privileges to drop without")
     status = dict(line.split(":\t", 1) for line in open(f"/proc/{stoke.process.pid}/status").read().splitlines() if ":\t" in line)
     assert status["Uid"].split() == [status["Uid"].split()[0]] * 4 and status["Uid"].split()[0] != "0"
     assert [int(status[k], 16) for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")] == [0] * 5

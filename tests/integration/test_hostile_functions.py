@@ -36,7 +36,7 @@ def python(stoke):
 @pytest.fixture
 def node(stoke):
     if not any(r["Language"] == "nodejs" for r in json.loads(stoke.request("GET", "/_stoke/runtimes")[2])["Runtimes"]):
-        pytest.skip("this host has no Node")
+        pytest.skip("needs node")
 
     def run(handler, event=None, **more):
         name = f"js-{handler}"

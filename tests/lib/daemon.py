@@ -1,7 +1,7 @@
 """A stoked for tests: its own free port, data directory and configuration; stopped and checked for leftovers at the end. Standard
 library only.
 
-    with Daemon(build, config={"pool.blanks": 2}) as d:
+    with Daemon(build, config={"pool.blanks_min": 2}) as d:
         d.create("hello", "python3.11", "app.handler", {"app.py": "..."})
         status, headers, body = d.invoke("hello", {"a": 1})
 

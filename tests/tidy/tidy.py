@@ -122,10 +122,10 @@ def check_header_alone(headers):
 
 def check_format(names):
     """.clang-format is written for the version that Debian 12 has; others break lines elsewhere."""
-    program = shutil.which("clang-format")
+    program = shutil.which(f"clang-format-{CLANG_FORMAT}") or shutil.which("clang-format")
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else ""
     if f"version {CLANG_FORMAT}." not in version:
-        print(f"tidy: the format was not looked at: needs clang-format {CLANG_FORMAT}, found: {version.strip() or 'none'}")
+        print(f"SKIP: needs clang-format {CLANG_FORMAT}, found: {version.strip() or 'none'}")
         return
     run = subprocess.run([program, "--dry-run", *names], cwd=root, capture_output=True, text=True)
     if run.returncode:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <CUnit/Basic.h>
+#include <stdio.h>
 #include <string.h>
 
 struct unit_test {
@@ -16,6 +17,14 @@ struct unit_test {
     {                                                                                                                                      \
 #fn, fn                                                                                                                            \
     }
+
+/* Says what a test that returns at once needs, a literal format first: SKIP("needs root"). scripts/skips.allow judges it. */
+#define SKIP(...)                                                                                                                          \
+    do {                                                                                                                                   \
+        printf("\nSKIP: " __VA_ARGS__);                                                                                                    \
+        putchar('\n');                                                                                                                     \
+        fflush(stdout); /* before a child has it, too */                                                                                   \
+    } while (0)
 
 #define TEST_MAIN(suite_name, ...)                                                                                                         \
     int main(void)                                                                                                                         \

@@ -38,16 +38,19 @@ struct layer_facts {
     const char *policy_revision; /* of a policy */
 };
 
-/* Exactly one of facts and err is NULL. */
+/* Runs once on the loop, never when the registry is closed before. Exactly one of facts and err is NULL; both are borrowed. */
 typedef void layers_published_fn(void *arg, const struct layer_facts *facts, const struct err *err);
+/* Copies name and draft. done: after the commit, with the new version; or with what kept it from the disk. */
 void layers_publish(struct registry *registry, const struct layer_name *name, const struct layer_draft *draft, layers_published_fn *done,
                     void *arg);
 
 /* True while the layer is being changed: fn(arg) then runs once, when it is not. */
 bool layers_wait(struct registry *registry, const struct layer_name *name, void (*fn)(void *arg), void *arg);
-/* Of a version that is there, while nobody else changes the layer. policy and revision: NULL for none. */
+/* Of a version that is there (asserted), while nobody else changes the layer. Everything is copied; policy and revision: NULL for none.
+ * done: after the commit, when readers see it, or with the error that left all as it was. */
 void layers_set_policy(struct registry *registry, const struct layer_name *name, uint64_t number, const char *policy, const char *revision,
                        registry_written_fn *done, void *arg);
+/* The same rules. Its archive is live as long as a function version refers to it. */
 void layers_delete(struct registry *registry, const struct layer_name *name, uint64_t number, registry_written_fn *done, void *arg);
 
 /* False: there is no such version. */

@@ -24,14 +24,6 @@ struct layer_write {
     void *arg;
 };
 
-static char *copy(const char *text)
-{
-    char *copied = text != NULL ? strdup(text) : NULL;
-    if (text != NULL && copied == NULL)
-        abort();
-    return copied;
-}
-
 static void write_free(struct layer_write *write)
 {
     free(write->policy);
@@ -205,7 +197,7 @@ void layers_set_policy(struct registry *registry, const struct layer_name *name,
                        registry_written_fn *done, void *arg)
 {
     struct layer_write *write = change_new(registry, name, number, done, arg);
-    write->policy = copy(policy);
+    write->policy = str_dup(policy);
     if (revision != NULL)
         (void)str_copy(write->revision, sizeof(write->revision), revision);
     db_write(registry->db, policy_work, policy_set, write);
@@ -237,7 +229,7 @@ static int load_version(struct registry *registry, struct db_stmt *stmt, struct 
     version->code_size = (uint64_t)db_col_i64(stmt, 6);
     version->unpacked_size = (uint64_t)db_col_i64(stmt, 7);
     version->created_ms = db_col_i64(stmt, 8);
-    version->policy = copy(db_col_text(stmt, 9));
+    version->policy = str_dup(db_col_text(stmt, 9));
     if (revision != NULL)
         (void)str_copy(version->revision, sizeof(version->revision), revision);
     layer_add(layer, version);

@@ -44,11 +44,11 @@ static char *fill(const char *uri, const char *value)
 
 static void test_route_every_operation(void)
 {
-    size_t count = 0;
     const struct aws_service *lambda = aws_services[0];
     CU_ASSERT_STRING_EQUAL(lambda->name, "lambda");
-    for (; aws_operation_name("lambda", count); count++) {
-        const struct aws_operation *op = &lambda->ops[count];
+    CU_ASSERT_EQUAL(lambda->op_count, 91);
+    for (size_t i = 0; i < lambda->op_count; i++) {
+        const struct aws_operation *op = &lambda->ops[i];
         CLEANUP(freep) char *uri = fill(op->uri, "x%2Fy");
         CLEANUP(freep) char *text = str_format("%s %s\n\n", op->method, uri);
         CU_ASSERT_STRING_EQUAL(routed(text), op->name);
@@ -59,8 +59,6 @@ static void test_route_every_operation(void)
         if (strchr(op->uri, '{'))
             CU_ASSERT(call.labels[0].n == 5 && memcmp(call.labels[0].p, "x%2Fy", 5) == 0);
     }
-    CU_ASSERT_EQUAL(count, 91);
-    CU_ASSERT_PTR_NULL(aws_operation_name("nothing", 0));
 }
 
 static void test_route_neighbours(void)

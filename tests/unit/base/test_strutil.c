@@ -47,4 +47,11 @@ static void test_clock_iso(void)
     CU_ASSERT_STRING_EQUAL(out, "1970-01-01T00:00:00.000Z");
 }
 
-TEST_MAIN("strutil", TEST(test_str_to_i64), TEST(test_str_is_utf8), TEST(test_uuid), TEST(test_clock_iso))
+static void test_str_dup(void)
+{
+    CLEANUP(freep) char *copy = str_dup("text");
+    CU_ASSERT_STRING_EQUAL(copy, "text");
+    CU_ASSERT_PTR_NULL(str_dup(NULL));
+}
+
+TEST_MAIN("strutil", TEST(test_str_dup), TEST(test_str_to_i64), TEST(test_str_is_utf8), TEST(test_uuid), TEST(test_clock_iso))

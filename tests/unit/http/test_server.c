@@ -217,11 +217,10 @@ static void test_server_client_leaves(void)
     int fd = dial(ports[0]);
     put(fd, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
     RUN_UNTIL(parked);
-    CU_ASSERT_FATAL(parked && http_server_pending(server) == 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(parked);
     close(fd);
     RUN_UNTIL(gone_calls);
     CU_ASSERT_EQUAL(gone_calls, 1);
-    CU_ASSERT_EQUAL(http_server_pending(server), 0);
     fd = dial(ports[0]); /* the server is well */
     put(fd, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
     CU_ASSERT_EQUAL(await(fd, "GET /after", in, sizeof in), 1);

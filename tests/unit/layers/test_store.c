@@ -274,7 +274,7 @@ static void test_store_takes_ordinary_archives(void)
 static void test_store_full_disk(void)
 {
     if (geteuid() != 0) {
-        puts("SKIP test_store_full_disk: needs root");
+        SKIP("needs root: mounts a small file system");
         return;
     }
     set_up();

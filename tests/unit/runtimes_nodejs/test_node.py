@@ -492,7 +492,7 @@ class Environment(WorkerTest):
 def main():
     global NODE_VERSION
     if NODE is None:
-        print("SKIP runtimes_nodejs: there is no node")
+        print("SKIP: needs node")
         sys.exit(SKIPPED)
     text = subprocess.run([NODE, "-p", "process.versions.node"], stdout=subprocess.PIPE, check=True).stdout.decode()
     NODE_VERSION = tuple(int(part) for part in text.strip().split("."))

@@ -388,12 +388,12 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     if (geteuid() != 0) {
-        puts("SKIP: needs root");
+        SKIP("needs root");
         return SKIPPED;
     }
     const char *why = rootless ? why_not_rootless() : NULL;
     if (why) {
-        printf("SKIP: needs user namespaces for users (%s is 0)\n", why);
+        SKIP("needs user namespaces for users (%s is 0)", why);
         return SKIPPED;
     }
     if (rootless && (!show_build() || setgroups(0, NULL) < 0 || setresgid(ROOTLESS_ID, ROOTLESS_ID, ROOTLESS_ID) < 0 ||

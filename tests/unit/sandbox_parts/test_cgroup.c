@@ -30,7 +30,7 @@ static struct err err;
 #define NEEDS(ability)                                                                                                                     \
     do {                                                                                                                                   \
         if (!cgroup_abilities(cgroups)->ability) {                                                                                         \
-            printf("SKIP no %s here: ", #ability);                                                                                         \
+            SKIP("%s", geteuid() == 0 ? "needs the " #ability " controller" : "needs root, or a unit with the " #ability " controller");   \
             return;                                                                                                                        \
         }                                                                                                                                  \
     } while (0)
@@ -302,7 +302,7 @@ int main(void)
     const struct cgroup_abilities *a = cgroup_abilities(cgroups);
     printf("version %d, cpu %d, memory %d, pids %d, freezer %d\n%s\n", a->version, a->cpu, a->memory, a->pids, a->freezer, a->missing);
     if (!a->version) {
-        printf("SKIP test_cgroup: no control groups may be used here (root, or a delegated unit)\n");
+        SKIP("%s", geteuid() == 0 ? "needs control groups that root may use" : "needs root, or a delegated unit");
         return 77;
     }
     if (CU_initialize_registry() != CUE_SUCCESS)

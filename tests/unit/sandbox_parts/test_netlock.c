@@ -135,7 +135,7 @@ int main(void)
         return 1;
     }
     if (netlock_open(cgroup_unified_fd(cgroups), &lock, &err) < 0) {
-        printf("SKIP test_netlock: %s\n", err.msg);
+        SKIP("%s: %s", geteuid() == 0 ? "needs BPF at a cgroup v2 tree" : "needs root", err.msg);
         cgroup_sweep(cgroups, true);
         return 77;
     }

@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -162,10 +165,22 @@ static int run_program(void)
     return 99;
 }
 
-static void run_interpreter(const char *path, const char *flag, const char *code)
+static bool find_program(const char *name, char ret_path[PATH_MAX])
 {
-    if (access(path, X_OK) < 0) {
-        printf("\n    SKIP %s is not here ", path);
+    const char *path = getenv("PATH");
+    CLEANUP(freep) char *dirs = strdup(path ? path : "/usr/bin:/bin");
+    char *rest = NULL;
+    for (char *dir = strtok_r(dirs, ":", &rest); dir; dir = strtok_r(NULL, ":", &rest))
+        if (snprintf(ret_path, PATH_MAX, "%s/%s", dir, name) < PATH_MAX && access(ret_path, X_OK) == 0)
+            return true;
+    return false;
+}
+
+static void run_interpreter(const char *name, const char *shown, const char *flag, const char *code)
+{
+    char path[PATH_MAX];
+    if (!find_program(name, path)) {
+        SKIP("needs %s", shown);
         return;
     }
     program_path = path;
@@ -179,11 +194,11 @@ static void run_interpreter(const char *path, const char *flag, const char *code
 
 static void test_policy_interpreters(void)
 {
-    run_interpreter("/usr/bin/python3", "-c", python_code);
-    run_interpreter("/usr/bin/node", "-e", node_code);
-    run_interpreter("/usr/bin/java", "-version", NULL);
-    run_interpreter("/usr/bin/go", "version", NULL);
-    run_interpreter("/bin/bash", "-c", "echo x | cat >/dev/null && sleep 0.01 & wait");
+    run_interpreter("python3", "Python", "-c", python_code);
+    run_interpreter("node", "node", "-e", node_code);
+    run_interpreter("java", "Java", "-version", NULL);
+    run_interpreter("go", "Go", "version", NULL);
+    run_interpreter("bash", "bash", "-c", "echo x | cat >/dev/null && sleep 0.01 & wait");
 }
 
 static void test_policy_size(void)

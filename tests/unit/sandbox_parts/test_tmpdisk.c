@@ -300,7 +300,7 @@ static const struct unit_test loop_tests[] = {
 int main(void)
 {
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-        printf("SKIP test_tmpdisk: needs root with CAP_SYS_ADMIN\n");
+        SKIP("%s", geteuid() == 0 ? "needs a mount namespace of its own" : "needs root");
         return 77;
     }
     snprintf(dir, sizeof dir, "/var/tmp/stoke-tmpdisk-XXXXXX");
@@ -315,7 +315,7 @@ int main(void)
         for (size_t i = 0; i < sizeof loop_tests / sizeof *loop_tests; i++)
             CU_add_test(suite, loop_tests[i].name, loop_tests[i].fn);
     } else {
-        printf("SKIP the loop tests: %s\n", tmpdisk_missing(disks));
+        SKIP("needs loop devices: %s", tmpdisk_missing(disks));
         tmpdisk_close(disks);
     }
     CU_add_test(suite, "test_tmpdisk_tmpfs", test_tmpdisk_tmpfs);
