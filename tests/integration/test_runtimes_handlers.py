@@ -1,0 +1,85 @@
+"""What handlers do that Lambda's runtimes have an answer for, on Python and Node: promises that never settle, timers that are left,
+a heap as large as the function's memory, a start of one's own, a log that nobody swallows."""
+import json
+
+import pytest
+from conftest import SLOW
+from test_promises import in_order, make, visit
+
+
+def node(stoke, name, code, runtime="nodejs20.x", **more):
+    """A Node function's client; skipped where there is no Node."""
+    if not any(r["Language"] == "nodejs" for r in json.loads(stoke.request("GET", "/_stoke/runtimes")[2])["Runtimes"]):
+        pytest.skip("needs node")
+    return make(stoke, name, {"index.js": code}, "index.handler", Runtime=runtime, Timeout=int(5 * SLOW), **more)[0]
+
+
+# ---- promises and timers
+
+NEVER = "new Promise(() => {})"
+
+
+@pytest.mark.parametrize("runtime, handler", [("nodejs20.x", f"async () => {NEVER}"), ("nodejs24.x", f"async () => {NEVER}"),
+                                              ("nodejs24.x", f"() => {NEVER}")])
+def test_a_promise_that_never_settles(stoke, name, runtime, handler):
+    client = node(stoke, name, f"exports.handler = {handler};", runtime)
+    for _ in range(2):
+        error, answer, log = visit(client, name)
+        assert (error, answer["errorType"]) == ("Unhandled", "Runtime.NodeJsExit")
+        assert answer["errorMessage"] == (
+            "The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never "
+            "settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes")
+        assert '\tERROR\tInvoke Error \t{"errorType":"Runtime.NodeJsExit"' in log
+
+
+def test_neither_async_nor_answering(stoke, name):
+    client = node(stoke, name, f"exports.handler = () => {NEVER};")
+    assert visit(client, name)[:2] == (None, None)
+
+
+def test_a_second_answer_is_none(stoke, name):
+    """A handler that ends twice, now or during the next event, leaves one answer for each."""
+    client = node(stoke, name, """
+        let settle;
+        exports.handler = async (event, context) => {
+            settle?.();
+            if (event === 'late') return new Promise((resolve, reject) => { settle = () => reject(new Error('of the last')); });
+            if (event === 'fail') context.fail('failed');
+            if (event === 'succeed') { context.succeed('succeeded'); throw new Error('and then not'); }
+            return event;
+        };
+    """)
+    for event, answer in [("fail", "failed"), ("one", "one"), ("succeed", "succeeded"), ("two", "two"), ("late", "Runtime.NodeJsExit"),
+                          ("three", "three"), ("four", "four")]:
+        got = visit(client, name, event)[1]
+        assert answer in (got, *(got.values() if isinstance(got, dict) else ())), (event, got)
+
+
+@pytest.mark.parametrize("runtime", ["nodejs20.x", "nodejs24.x"])
+def test_a_stream_that_leaves_a_timer(stoke, name, runtime):
+    client = node(stoke, name, """
+        let count = 0, last;
+        exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {
+            setInterval(() => last?.write('too late'), 10);
+            stream.end(JSON.stringify([++count, 'callbackWaitsForEmptyEventLoop' in context]));
+            last = stream;
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        });
+    """, runtime)
+    assert [visit(client, name)[:2] for _ in range(3)] == [(None, [n, runtime == "nodejs20.x"]) for n in (1, 2, 3)]
+
+
+def test_a_stream_of_the_last_event(stoke, name):
+    client = node(stoke, name, """
+        let settle;
+        exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+            settle?.();
+            if (event === 'never') await new Promise((resolve) => { settle = resolve; });
+            await null;
+            await new Promise((resolve) => setTimeout(resolve, 10));
+            stream.end(JSON.stringify(event));
+        });
+    """)
+    for _ in range(2):
+        assert visit(client, name, "never")[1]["errorMessage"] == "Response stream is not finished."
+        assert [visit(client, name, event)[:2] for event in ("a", "b")] == [(None, "a"), (None, "b")]
