@@ -83,3 +83,35 @@ def test_a_stream_of_the_last_event(stoke, name):
     for _ in range(2):
         assert visit(client, name, "never")[1]["errorMessage"] == "Response stream is not finished."
         assert [visit(client, name, event)[:2] for event in ("a", "b")] == [(None, "a"), (None, "b")]
+
+
+# ---- how Node starts
+
+LIMITS = """
+const v8 = require('v8'), http = require('http');
+exports.handler = async () => {
+    const limit = v8.getHeapStatistics().heap_size_limit / 1048576;
+    globalThis.gc();
+    return {limit, header: http.maxHeaderSize, flags: process.execArgv.filter((flag) => flag.includes('space'))};
+};
+"""
+
+
+def test_a_heap_beyond_the_hosts(stoke, name):
+    """V8's own limit is the host's; a function with more memory than that gets a heap of its size."""
+    client = node(stoke, name, LIMITS, MemorySize=128)
+    small = visit(client, name)[1]
+    assert (small["header"], small["flags"]) == (81920, [])
+    memory = int((small["limit"] + 128) / 0.9) + 64
+    client.update_function_configuration(FunctionName=name, MemorySize=memory)
+    stoke.wait_active(name)
+    large = visit(client, name)[1]
+    assert large["header"] == 81920 and memory * 0.9 <= large["limit"] < memory * 1.1
+    assert large["flags"] == [f"--max-old-space-size={memory - memory // 10}", f"--max-semi-space-size={memory // 10 // 2}"]
+
+
+@pytest.mark.parametrize("options, flags", [("--no-deprecation", 2), ("--max-old-space-size=100", 0), ("--max_semi_space_size=4", 0)])
+def test_node_options_come_first(stoke, name, options, flags):
+    client = node(stoke, name, LIMITS, Environment={"Variables": {"NODE_OPTIONS": options}})
+    answer = visit(client, name)[1]
+    assert (answer["header"], len(answer["flags"])) == (81920, flags)
