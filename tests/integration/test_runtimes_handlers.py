@@ -115,3 +115,31 @@ def test_node_options_come_first(stoke, name, options, flags):
     client = node(stoke, name, LIMITS, Environment={"Variables": {"NODE_OPTIONS": options}})
     answer = visit(client, name)[1]
     assert (answer["header"], len(answer["flags"])) == (81920, flags)
+
+
+# ---- how Python starts
+
+CUSTOM = "import os\nos.environ['CUSTOM'] = os.environ.get('CUSTOM', '') + 'layer'\n"
+APP = "import os, sys\ndef handler(event, context):\n    return [os.environ.get('CUSTOM'), 'sitecustomize' in sys.modules]\n"
+WRAPPER = '#!/bin/sh\nexport PYTHONPATH="/var/task/auto:$PYTHONPATH"\nexec "$@"\n'
+
+
+@pytest.mark.parametrize("variables", [{"PYTHONPATH": "/var/runtime:/var/task/auto"}, {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrapper"},
+                                       {"PYTHONPATH": "/var/task/auto", "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrapper"}], ids=str)
+def test_sitecustomize_of_pythonpath(stoke, name, variables):
+    files = {"app.py": APP, "auto/sitecustomize.py": CUSTOM, "sitecustomize.py": CUSTOM.replace("layer", "task"), "wrapper": (WRAPPER, 0o755)}
+    client, _ = make(stoke, name, files, Environment={"Variables": variables})
+    assert visit(client, name)[:2] == (None, ["layer", True])
+
+
+def test_sitecustomize_elsewhere_is_none(stoke, name):
+    client, _ = make(stoke, name, {"app.py": APP, "sitecustomize.py": CUSTOM}, Environment={"Variables": {"PYTHONPATH": "/var/task/none"}})
+    assert visit(client, name)[:2] == (None, [None, False])
+
+
+def test_sitecustomize_that_fails(stoke, name):
+    client, _ = make(stoke, name, {"app.py": APP, "auto/sitecustomize.py": "raise KeyError('gone')\n"},
+                     Environment={"Variables": {"PYTHONPATH": "/var/task/auto"}})
+    error, answer, log = visit(client, name)
+    assert (error, answer) == (None, [None, False])
+    in_order(log, "Error in sitecustomize; set PYTHONVERBOSE for traceback:", "KeyError: 'gone'")
