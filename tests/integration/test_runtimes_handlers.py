@@ -143,3 +143,37 @@ def test_sitecustomize_that_fails(stoke, name):
     error, answer, log = visit(client, name)
     assert (error, answer) == (None, [None, False])
     in_order(log, "Error in sitecustomize; set PYTHONVERBOSE for traceback:", "KeyError: 'gone'")
+
+
+# ---- Python's log
+
+REDIRECTS = """
+import contextlib, io, logging, sys
+def handler(event, context):
+    print("printed before")
+    logging.warning("logged before")
+    if event == "detach":
+        sys.stdout = io.TextIOWrapper(sys.stdout.detach(), line_buffering=True)
+    with contextlib.redirect_stdout(io.StringIO()) as swallowed:
+        print("swallowed")
+        logging.warning("logged inside")
+        if event == "fail":
+            sys.stdout = io.StringIO()
+            raise ValueError("as asked")
+    print("printed after")
+    logging.warning("logged after")
+    return swallowed.getvalue()
+"""
+
+
+@pytest.mark.parametrize("more", [{}, {"LoggingConfig": {"LogFormat": "JSON"}}], ids=["text", "json"])
+def test_the_log_is_not_standard_output(stoke, name, more):
+    client, _ = make(stoke, name, {"app.py": REDIRECTS}, **more)
+    for event in ("stay", "detach"):
+        error, answer, log = visit(client, name, event)
+        assert (error, answer) == (None, "swallowed\n")
+        in_order(log, "printed before", "logged before", "logged inside", "printed after", "logged after")
+    client, _ = make(stoke, name + "-fail", {"app.py": REDIRECTS}, **more)
+    error, answer, log = visit(client, name + "-fail", "fail")
+    assert (error, answer["errorType"]) == ("Unhandled", "ValueError") and "swallowed" not in log
+    in_order(log, "logged inside", "ValueError", "as asked")
