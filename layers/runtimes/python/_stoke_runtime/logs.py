@@ -13,8 +13,8 @@ JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
 INDENT = "\u00a0"  # log viewers drop leading spaces
 INIT_WARNING = "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code."
 
-# Attributes of every LogRecord: what is not among them came by extra=.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "tenant_id"}
+# Attributes of every LogRecord: what is not among them came by extra=. taskName (3.12 and later) is written, as on Lambda.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) - {"taskName"} | {"message", "asctime", "aws_request_id", "tenant_id"}
 
 current = {"request_id": "", "tenant_id": None}
 is_json = False
