@@ -169,7 +169,7 @@ static void native_worker(void)
 
 static void node_worker(char *interpreter)
 {
-    char *argv[] = {interpreter, "/var/runtime/bootstrap.mjs", NULL};
+    char *argv[] = {interpreter, "--max-http-header-size=81920", "/var/runtime/bootstrap.mjs", NULL};
     char *envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=en_US.UTF-8", "TZ=:UTC", "HOME=/tmp", NULL};
     zygote_say_sealed();
     execve(interpreter, argv, envp);

@@ -20,7 +20,7 @@
  *  - A forked runtime (Python) calls zygote_await_go(): it sends SEALED, waits for GO and closes descriptor 4. For one that a visit
  *    waits for, SEALED was sent as soon as it was true.
  *  - An exec'd runtime that boots before GO (Node): stoke-zygote sends SEALED and execs
- *        INTERPRETER /var/runtime/bootstrap.mjs
+ *        INTERPRETER --max-http-header-size=81920 /var/runtime/bootstrap.mjs
  *    with descriptors 0 (/dev/null), 1, 2 (log pipe), 3 (channel) and 4 (control), all blocking, none close-on-exec, the
  *    working directory /, and the environment PATH, LANG, TZ, HOME alone. When it has booted it sends the BOOTED frame on 3,
  *    reads 3 bytes at most from 4 with fs.readSync (it gets "GO", or 0 bytes: exit), closes 4, and goes on with the START

@@ -45,7 +45,7 @@ export function describe(context, event) {
     });
 }
 
-// A context whose callbackWaitsForEmptyEventLoop decides what afterwards(action) does.
+// A context with the member callbackWaitsForEmptyEventLoop.
 export function waitingContext() {
     const context = {
         get callbackWaitsForEmptyEventLoop() { return this[WHEN_EMPTY]; },
@@ -55,7 +55,7 @@ export function waitingContext() {
     return context;
 }
 
-export function afterwards(context, action) {
+function afterwards(context, action) {
     emptyLoop.reset();
     if (context[WHEN_EMPTY])
         emptyLoop.set(() => setImmediate(action));
@@ -64,12 +64,13 @@ export function afterwards(context, action) {
 }
 
 // The callback, and done, succeed and fail in the context. succeeded(result) and failed(error) answer the invocation, each may
-// throw; of all the ways to end, only the first that does not throw counts. Returns [callback, context, markAnswered].
-export function callbackContext(succeeded, failed) {
+// throw; of all the ways to end, only the first that does not throw counts, and none once isPast() is true. Returns
+// [callback, context, markAnswered].
+export function callbackContext(succeeded, failed, isPast) {
     const context = waitingContext();
     let ended = false, answered = false;
     const once = (end) => (...args) => {
-        if (ended)
+        if (ended || isPast())
             return;
         end(...args);
         ended = true;

@@ -16,6 +16,12 @@ export const MalformedStreamingHandler = named('MalformedStreamingHandler');
 export const InvalidStreamingOperation = named('InvalidStreamingOperation');
 export const CallbackHandlerDeprecated = named('CallbackHandlerDeprecated');
 export const InvalidEntrypoint = named('InvalidEntrypoint');
+export class NodeJsExit extends named('NodeJsExit') {
+    constructor() {
+        super('The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was ' +
+            'never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes');
+    }
+}
 export class UnhandledPromiseRejection extends named('UnhandledPromiseRejection') {
     constructor(reason, promise) {
         super(reason);

@@ -5,9 +5,9 @@ import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 import * as channel from './channel.mjs';
-import {afterwards, callbackContext, describe, emptyLoop, waitingContext} from './context.mjs';
+import {callbackContext, describe, emptyLoop, waitingContext} from './context.mjs';
 import {runtimeVersion} from './environment.mjs';
-import {CallbackHandlerDeprecated, explain, toReply, UnhandledPromiseRejection} from './errors.mjs';
+import {CallbackHandlerDeprecated, explain, NodeJsExit, toReply, UnhandledPromiseRejection} from './errors.mjs';
 import {forget, load, resolveFromNodePath} from './handler.mjs';
 import {logError, patchConsole, setCurrent} from './logging.mjs';
 import {installGlobal, isStreaming, responseStream} from './streaming.mjs';
@@ -20,7 +20,7 @@ const TERMINATE_MS = 2000; // we are killed before
 const EXIT_REJECTION = 128, EXIT_EXCEPTION = 129;
 
 let phase = 'init'; // then 'running' an event or 'idle'
-let requestId;
+let current; // the event that runs, or ran last: what an earlier one left behind must not answer it
 let invoke;
 let out = channel.FD;
 let goOn = scheduleNext; // what follows an answered event
@@ -36,42 +36,49 @@ function stringify(value) {
 }
 
 function respond(contentType, body) {
+    if (phase !== 'running') // answered already
+        return;
     phase = 'idle';
-    channel.send(out, channel.RESPONSE, [requestId, contentType], body);
-}
-
-function succeed(result) {
-    respond(CONTENT_JSON, stringify(result));
+    channel.send(out, channel.RESPONSE, [current.requestId, contentType], body);
     goOn();
 }
+
+const succeed = (result) => respond(CONTENT_JSON, stringify(result));
 
 function reportError(error) {
     const reply = toReply(explain(error));
     if (phase === 'init')
         channel.send(out, channel.INIT_ERROR, [reply.errorType], stringify(reply));
     else if (phase === 'running')
-        channel.send(out, channel.ERROR, [requestId, reply.errorType], stringify(reply));
+        channel.send(out, channel.ERROR, [current.requestId, reply.errorType], stringify(reply));
     phase = 'idle';
 }
 
 function fail(error) {
     logError('Invoke Error', explain(error));
+    if (phase !== 'running')
+        return;
     reportError(error);
     goOn();
 }
 
+const isModern = () => runtimeVersion() >= WITHOUT_CALLBACKS;
+const modernContext = (event) => ({xRayTraceId: event.traceId});
 const isPromise = (value) => typeof value?.then === 'function';
 
 function invokePlain(handler, event, body) {
-    const [callback, context, markAnswered] = callbackContext(succeed, fail);
-    emptyLoop.set(() => { // neither a promise nor the callback, and nothing left to wait for
+    const [callback, context, markAnswered] = callbackContext(succeed, fail, () => current !== event);
+    const modern = isModern();
+    emptyLoop.set(() => { // neither a promise nor the callback has answered, and nothing is left to wait for
         emptyLoop.reset();
         markAnswered();
-        succeed(null);
+        if (modern || handler.constructor?.name === 'AsyncFunction')
+            fail(new NodeJsExit());
+        else
+            succeed(null);
     });
-    const modern = runtimeVersion() >= WITHOUT_CALLBACKS;
     try {
-        const given = describe(modern ? {xRayTraceId: event.traceId} : context, event);
+        const given = describe(modern ? modernContext(event) : context, event);
         const result = handler(JSON.parse(body), given, ...(modern ? [] : [callback]));
         if (isPromise(result))
             result.then(context.succeed, context.fail).catch(context.fail);
@@ -82,13 +89,13 @@ function invokePlain(handler, event, body) {
     }
 }
 
-async function awaitStream(handler, event, body, context, stream) {
-    const promise = handler(JSON.parse(body), stream, context);
+async function awaitStream(handler, event, body, stream) {
+    const promise = handler(JSON.parse(body), stream, describe(isModern() ? modernContext(event) : waitingContext(), event));
     if (!isPromise(promise))
         throw 'Streaming does not support non-async handlers.';
     if (await promise !== undefined)
         console.warn('Streaming handlers ignore return values.');
-    if (!stream.writableFinished)
+    if (!stream.writableFinished && current === event)
         await new Promise((resolve, reject) => {
             stream.once('finish', resolve).once('error', reject);
             emptyLoop.set(() => {
@@ -99,19 +106,23 @@ async function awaitStream(handler, event, body, context, stream) {
 }
 
 function invokeStreaming(handler, event, body) {
-    const stream = responseStream(handler), context = waitingContext();
+    const stream = responseStream(handler);
     let error;
     stream.on('error', (problem) => { error ??= problem; });
     emptyLoop.set(() => {
         emptyLoop.reset();
         fail('Response stream is not finished.');
     });
-    awaitStream(handler, event, body, describe(context, event), stream).then(() => {
+    awaitStream(handler, event, body, stream).then(() => {
         if (error)
             throw error;
-        respond(stream.contentType, stream.body());
-        afterwards(context, goOn);
+        if (current !== event)
+            return;
+        emptyLoop.reset();
+        respond(stream.contentType, stream.body()); // and on at once, whatever is left in the loop: the host knows us as ready
     }).catch((problem) => {
+        if (current !== event)
+            return;
         emptyLoop.reset();
         fail(problem);
     });
@@ -119,11 +130,10 @@ function invokeStreaming(handler, event, body) {
 
 function begin(frame) {
     const [id, deadline, arn, traceId, clientContext, cognito, tenantId] = frame.fields;
-    requestId = id;
+    current = {requestId: id, deadlineMs: Number(deadline), arn, traceId, clientContext, cognito, tenantId};
     phase = 'running';
     setCurrent(id, tenantId || undefined);
-    const event = {requestId: id, deadlineMs: Number(deadline), arn, traceId, clientContext, cognito, tenantId};
-    invoke(event, frame.body.toString('utf8'));
+    invoke(current, frame.body.toString('utf8'));
 }
 
 function next() {
@@ -190,7 +200,7 @@ export async function run(prepare) {
     try {
         handler = await load(prepare(), process.env._HANDLER || '');
         streaming = isStreaming(handler);
-        if (runtimeVersion() >= WITHOUT_CALLBACKS && handler.length > 2 && !streaming)
+        if (isModern() && handler.length > 2 && !streaming)
             throw new CallbackHandlerDeprecated('ERROR: AWS Lambda has removed support for callback-based function handlers ' +
                 'starting with Node.js 24. You need to modify this function to use a supported handler signature to use ' +
                 'Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');

@@ -446,7 +446,7 @@ class Environment(WorkerTest):
         wrapper = self.write("wrapper", '#!/bin/sh\nexport WRAPPED="$#"\nexec "$@"\n')
         os.chmod(wrapper, 0o755)
         with self.worker("exports.handler = async () => process.env.WRAPPED;", AWS_LAMBDA_EXEC_WRAPPER=wrapper) as worker:
-            self.assertEqual(self.result(worker), "2")
+            self.assertEqual(self.result(worker), "5")
         bare = self.write("bare", 'export WRAPPED=yes\nexec "$@"\n')
         os.chmod(bare, 0o755)
         with self.worker("exports.handler = async () => process.env.WRAPPED;", AWS_LAMBDA_EXEC_WRAPPER=bare) as worker:

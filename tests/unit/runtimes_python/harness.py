@@ -2,6 +2,7 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import textwrap
@@ -12,6 +13,12 @@ import peer
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUNTIME = os.environ["STOKE_RUNTIMES"] + "/python"
 PYTHON = os.environ.get("STOKE_PYTHON", "/usr/bin/python3")
+
+
+def pythons(minor):
+    """Every Python 3 here, from 3.minor on."""
+    found = [shutil.which("python3.%d" % number) for number in range(minor, 20)]
+    return [path for path in found if path and subprocess.run([path, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0]
 
 
 class WorkerTest(unittest.TestCase):

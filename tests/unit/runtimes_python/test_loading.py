@@ -1,6 +1,5 @@
 """Finding and loading handlers: names, import path, environment, errors of init."""
 import os
-import shutil
 import subprocess
 
 import harness
@@ -219,13 +218,9 @@ class Exec(harness.WorkerTest):
             self.assertIs(self.result(worker), True)
 
 
-def works(python):
-    return subprocess.run([python, "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
-
-
 class Versions(harness.WorkerTest):
     def test_every_python_here(self):
-        found = [path for path in (shutil.which("python3.%d" % minor) for minor in range(8, 20)) if path and works(path)]
+        found = harness.pythons(8)
         self.assertTrue(found)
         for path in found:
             with self.subTest(path), self.worker("def lambda_handler(e, c): return e", python=path) as worker:

@@ -290,6 +290,19 @@ class Logs(harness.WorkerTest):
         self.assertEqual((last["level"], last["errorType"], last["errorMessage"], last["requestId"]),
                          ("ERROR", "ValueError", "end", "request-1"))
 
+    def test_names_of_tasks(self):
+        code = ("import asyncio, logging\n"
+                "async def work(): logging.warning('in a task')\n"
+                "async def both(): await asyncio.create_task(work(), name='mine')\n"
+                "def lambda_handler(e, c):\n"
+                "    logging.warning('in none')\n"
+                "    asyncio.run(both())\n")
+        for python in harness.pythons(12):
+            with self.subTest(python), self.worker(code, python=python, AWS_LAMBDA_LOG_FORMAT="JSON") as worker:
+                self.result(worker)
+                first, second = [json.loads(line) for line in worker.log().splitlines()]
+                self.assertEqual(("taskName" in first, second["taskName"]), (False, "mine"))
+
 
 if __name__ == "__main__":
     harness.main()

@@ -1,6 +1,8 @@
 """Makes the process the function's: its environment, working directory and import path, and the decision whether it has to
 start the interpreter anew because something must be there when a process starts."""
 import errno
+import importlib.machinery
+import importlib.util
 import os
 import sys
 import time
@@ -105,6 +107,23 @@ def _unload_shadowed(preloaded, names):
     for name in preloaded:
         if name.partition(".")[0] in found:
             sys.modules.pop(name, None)
+
+
+def customize():
+    """Runs the sitecustomize of PYTHONPATH, as `site` would have at the interpreter's start: layers come in by it. The function's
+    own module of that name is none, so it is not imported by its name."""
+    path = os.environ.get("PYTHONPATH", _DEFAULT_PYTHONPATH)
+    if path == _DEFAULT_PYTHONPATH:
+        return
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", [entry for entry in path.split(":") if entry])
+    if spec is None or spec.loader is None:
+        return
+    try:
+        module = sys.modules["sitecustomize"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Exception as e:
+        sys.modules.pop("sitecustomize", None)
+        sys.stderr.write("Error in sitecustomize; set PYTHONVERBOSE for traceback:\n%s: %s\n" % (type(e).__name__, e))
 
 
 def set_environ(env):

@@ -13,11 +13,12 @@ JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
 INDENT = "\u00a0"  # log viewers drop leading spaces
 INIT_WARNING = "LAMBDA_WARNING: Unhandled exception. The most likely cause is an issue in the function code."
 
-# Attributes of every LogRecord: what is not among them came by extra=.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "tenant_id"}
+# Attributes of every LogRecord: what is not among them came by extra=. taskName (3.12 and later) is written, as on Lambda.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) - {"taskName"} | {"message", "asctime", "aws_request_id", "tenant_id"}
 
 current = {"request_id": "", "tenant_id": None}
 is_json = False
+_out = sys.stdout  # the stream of the log, whatever sys.stdout is later
 
 
 class Unbuffered(object):
@@ -45,9 +46,17 @@ class Unbuffered(object):
         self.stream.flush()
 
 
+def _write(text):
+    """Through the stream that print has at first, so that lines keep their order."""
+    try:
+        _out.write(text)
+    except ValueError:  # the function has closed or detached it, or it cannot encode the text
+        os.write(1, text.encode("utf-8", "backslashreplace"))
+
+
 class Sink(object):
     def log(self, text):
-        sys.stdout.write(text)
+        _write(text)
 
 
 class _Handler(logging.Handler):
@@ -95,10 +104,10 @@ class _JsonFormatter(logging.Formatter):
 
 def set_up():
     """Wraps the standard streams and gives the root logger its handler, as the environment says."""
-    global is_json
+    global is_json, _out
     is_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-    sys.stdout = Unbuffered(sys.stdout)
+    sys.stdout = _out = Unbuffered(sys.stdout)
     sys.stderr = Unbuffered(sys.stderr)
     logging.Formatter.converter = time.gmtime
     handler = _Handler(Sink())
@@ -127,10 +136,10 @@ def error(document, encode):
     if is_json:
         entry = {"timestamp": time.strftime(JSON_TIME, time.gmtime()), "level": "ERROR"}
         entry.update(document)
-        sys.stdout.write(encode(entry) + "\n")
+        _write(encode(entry) + "\n")
         return
     text = ": ".join(part for part in (document["errorType"], document["errorMessage"]) if part)
     lines = ["[ERROR] " + text if text else "[ERROR]", "Traceback (most recent call last):"]
     for entry in document["stackTrace"]:
         lines += [_indented(line) for line in entry.splitlines()] or [""]
-    sys.stdout.write("\n".join(lines) + "\n")
+    _write("\n".join(lines) + "\n")

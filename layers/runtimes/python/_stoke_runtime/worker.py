@@ -94,6 +94,8 @@ def _leave():
 
 def _run(task, task_names, needs_exec=False):
     encode = marshal.make_encoder()
+    if not needs_exec:
+        environment.customize()
     logs.set_up()
     try:
         if needs_exec:
