@@ -7,37 +7,11 @@
 #include "tests/unit/pool/fake.h"
 #include "tests/unit/pool/visit.h"
 
-/* Acquires, waits for ready, delivers, answers, releases. */
-static uint32_t visit_once(struct function_version *version)
-{
-    struct visit v;
-    struct err err;
-    visit_acquire(&v, version);
-    CU_ASSERT_FATAL(fake_until(&v.acquired));
-    if (!worker_is_ready(v.worker))
-        CU_ASSERT_FATAL(fake_until(&v.ready));
-    uint32_t room = worker_room_id(v.worker);
-    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
-    CU_ASSERT_FATAL(worker_deliver(v.worker, &event, &err) == 0);
-    fake_respond(room, "{}", true);
-    CU_ASSERT_FATAL(fake_until(&v.idle));
-    CU_ASSERT(v.response == 1);
-    worker_release(v.worker);
-    return room;
-}
-
 static struct pool_stats stats(void)
 {
     struct pool_stats s;
     pool_get_stats(fake.pool, &s);
     return s;
-}
-
-static void end(struct function_version *version)
-{
-    function_version_unref(version);
-    fake_close();
-    CU_ASSERT(fake_versions == 0);
 }
 
 static void test_pool_cold_then_warm(void)
@@ -57,27 +31,7 @@ static void test_pool_cold_then_warm(void)
     CU_ASSERT(visit_once(f) == first);
     CU_ASSERT(fake_count(SPAWN_ROOM_THAW) == 1);
     CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && stats().warm_hits == 2);
-    end(f);
-}
-
-/* In proportion to memory, and never more than the host has; init has a whole one. */
-static void test_pool_cpu(void)
-{
-    static const struct {
-        uint32_t cpus, memory_mb, init_milli, count, milli;
-    } rows[] = {{2, 128, 1000, 2, 72},     {2, 1769, 1000, 2, 1000},  {2, 2048, 1157, 2, 1157}, {2, 3538, 2000, 2, 2000},
-                {2, 10240, 2000, 2, 2000}, {8, 10240, 5788, 6, 5788}, {1, 10240, 1000, 1, 1000}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        fake_open(&(struct pool_options){.blanks_off = true, .cpus = rows[i].cpus});
-        struct function_version *f = fake_version("f");
-        f->memory_mb = rows[i].memory_mb;
-        visit_once(f);
-        const struct spawn_assign *assign = &fake_last(SPAWN_ROOM_ASSIGN)->assign;
-        CU_ASSERT(assign->cpu_milli == rows[i].init_milli && assign->cpu_count == rows[i].count);
-        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) == 0 || fake_last(SPAWN_ROOM_LIMIT)->limit.cpu_milli == rows[i].milli);
-        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) > 0 || assign->cpu_milli == rows[i].milli);
-        end(f);
-    }
+    visit_end(f);
 }
 
 static void test_pool_blanks_are_kept(void)
@@ -92,7 +46,7 @@ static void test_pool_blanks_are_kept(void)
     CU_ASSERT(FAKE_UNTIL(stats().blanks == 3));
     CU_ASSERT(stats().blanks == 3 && fake_count(SPAWN_ROOM_MAKE) == 5);
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 /* A blank that died a moment ago costs a visit another blank, not its answer; where all do, the visit fails in the end. */
@@ -112,7 +66,7 @@ static void test_pool_blanks_that_died(void)
     CU_ASSERT(v.failure == POOL_NO_SPAWNER && v.acquired == 0);
     fake.dead_blanks = 0;
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_taken_before_booted(void)
@@ -121,7 +75,7 @@ static void test_pool_taken_before_booted(void)
     fake.no_boot = true; /* as node, which boots for a while: START waits in its socket */
     struct function_version *f = fake_version("f");
     visit_once(f);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_waiters_in_order(void)
@@ -140,7 +94,7 @@ static void test_pool_waiters_in_order(void)
     pool_cancel(c.waiter);
     worker_release(b.worker);
     CU_ASSERT(c.acquired == 0 && stats().waiting == 0);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_no_memory(void)
@@ -161,7 +115,7 @@ static void test_pool_no_memory(void)
     CU_ASSERT(stats().evicted == 1 && fake_count(SPAWN_ROOM_KILL) == 1);
     worker_release(b.worker);
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_retire(void)
@@ -181,7 +135,7 @@ static void test_pool_retire(void)
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 2);
     fake_run(10);
     CU_ASSERT(stats().workers == 0 && f->refs == 1);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_spawner_lost(void)
@@ -207,7 +161,7 @@ static void test_pool_spawner_lost(void)
     pool_spawn_up(fake.pool);
     CU_ASSERT(fake_until(&d.acquired));
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_zygote_fails(void)
@@ -222,7 +176,7 @@ static void test_pool_zygote_fails(void)
     fake.fail = 0;
     visit_acquire(&a, f);
     CU_ASSERT(fake_until(&a.ready));
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_rooms_fail(void)
@@ -239,7 +193,7 @@ static void test_pool_rooms_fail(void)
     CU_ASSERT(fake_until(&a.lost));
     fake_run(5);
     CU_ASSERT(stats().workers == 0);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_reset(void)
@@ -263,7 +217,7 @@ static void test_pool_reset(void)
     CU_ASSERT(fake_until(&a.ready));
     CU_ASSERT(fake_count(SPAWN_ROOM_MAKE) == 1 && fake_count(SPAWN_ROOM_ASSIGN) == 2);
     worker_release(a.worker);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_restart(void)
@@ -282,7 +236,7 @@ static void test_pool_restart(void)
     CU_ASSERT(fake_until(&a.ready));
     CU_ASSERT(a.acquired == 1);
     worker_release(a.worker);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_exits(void)
@@ -324,7 +278,7 @@ static void test_pool_exits(void)
     CU_ASSERT(fake_until(&a.exited));
     CU_ASSERT(!a.exit.known);
     worker_retire(a.worker);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_keep_alive(void)
@@ -336,7 +290,7 @@ static void test_pool_keep_alive(void)
     CU_ASSERT(FAKE_UNTIL(stats().workers == 0));
     CU_ASSERT(stats().expired == 1);
     CU_ASSERT(f->refs == 1);
-    end(f);
+    visit_end(f);
 }
 
 #define LONG_MS 600000 /* on however slow a machine */
@@ -373,7 +327,7 @@ static void waits_for_finishing(int64_t soft_wait_ms)
         worker_reset(a.worker);
     }
     worker_release(b.worker);
-    end(f);
+    visit_end(f);
 }
 
 /* Whoever hoped for it gets another one as soon as it is known that it will not come. */
@@ -386,7 +340,7 @@ static void test_pool_does_not_wait_for_the_dead(void)
     worker_retire(a.worker);
     CU_ASSERT(fake_until(&b.ready) && fake_count(SPAWN_ROOM_MAKE) == 2);
     worker_release(b.worker);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_waits_for_finishing(void)
@@ -436,7 +390,7 @@ static void test_pool_measures(void)
     worker_measure(a.worker, &m[0], false);
     worker_retire(a.worker);
     CU_ASSERT(FAKE_UNTIL(measured == 23));
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_zygote_is_replaced(void)
@@ -449,7 +403,7 @@ static void test_pool_zygote_is_replaced(void)
     CU_ASSERT(fake_count(SPAWN_ZYGOTE_START) == 2 && fake_count(SPAWN_ZYGOTE_STOP) == 1);
     CU_ASSERT(stats().zygotes_up == 1 && stats().workers == 2);
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static int drained;
@@ -482,7 +436,7 @@ static void test_pool_drain(void)
     CU_ASSERT(fake_until(&drained));
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == killed + 1); /* a's; the others end with the spawner */
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static void test_pool_free_in_flight(void)
@@ -496,11 +450,11 @@ static void test_pool_free_in_flight(void)
     visit_acquire(&b, f);
     fake_run(2);
     visit_acquire(&c, f);
-    end(f);
+    visit_end(f);
     CU_ASSERT(a.lost == 1 && b.lost + b.failed == 1 && c.lost + c.failed == 1);
 }
 
-TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_cpu), TEST(test_pool_blanks_are_kept), TEST(test_pool_blanks_that_died),
+TEST_MAIN("pool", TEST(test_pool_cold_then_warm), TEST(test_pool_blanks_are_kept), TEST(test_pool_blanks_that_died),
           TEST(test_pool_taken_before_booted), TEST(test_pool_waiters_in_order), TEST(test_pool_no_memory), TEST(test_pool_retire),
           TEST(test_pool_spawner_lost), TEST(test_pool_zygote_fails), TEST(test_pool_rooms_fail), TEST(test_pool_reset),
           TEST(test_pool_restart), TEST(test_pool_exits), TEST(test_pool_keep_alive), TEST(test_pool_waits_for_finishing),

@@ -7,6 +7,7 @@
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/pool/fake.h"
+#include "tests/unit/pool/visit.h"
 
 static int ready, idle, asked;
 static struct worker *worker;
@@ -52,13 +53,6 @@ static struct function_version *begin(void)
     return version;
 }
 
-static void end(struct function_version *version)
-{
-    function_version_unref(version);
-    fake_close();
-    CU_ASSERT(fake_versions == 0);
-}
-
 static void visit(struct function_version *version)
 {
     struct pool_waiter *waiter;
@@ -92,7 +86,7 @@ static void test_extensions_are_told(void)
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0);
     CU_ASSERT(comes(SPAWN_ROOM_KILL));
     CU_ASSERT(fake.shutdowns == 1 && fake_count(SPAWN_ROOM_SIGNAL) == 1);
-    end(version);
+    visit_end(version);
 }
 
 /* A runtime that does not heed SIGTERM is killed, then the extensions have their turn; without external ones all is over. */
@@ -106,7 +100,7 @@ static void test_extensions_after_a_late_runtime(void)
     CU_ASSERT(FAKE_UNTIL(fake_count(SPAWN_ROOM_SIGNAL) == 2));
     CU_ASSERT(fake.shutdowns == 1 && fake_last(SPAWN_ROOM_SIGNAL)->signal == SIGKILL);
     CU_ASSERT(comes(SPAWN_ROOM_KILL));
-    end(version);
+    visit_end(version);
 }
 
 static void on_measured(void *arg, uint64_t peak)
@@ -135,7 +129,7 @@ static void test_extensions_at_a_stop(void)
     CU_ASSERT(FAKE_UNTIL(fake.shutdowns == 1));
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0 && !drained);
     CU_ASSERT(FAKE_UNTIL(drained));
-    end(version);
+    visit_end(version);
 }
 
 static void test_extensions_of_the_runtime(void)
@@ -148,7 +142,7 @@ static void test_extensions_of_the_runtime(void)
     CU_ASSERT(fake_count(SPAWN_ROOM_KILL) == 0);
     CU_ASSERT(comes(SPAWN_ROOM_KILL));
     CU_ASSERT(fake.terminations == 1 && fake.shutdowns == 0);
-    end(version);
+    visit_end(version);
 }
 
 /* Every start names them anew; where none registers nobody is waited for. */
@@ -164,7 +158,7 @@ static void test_extensions_after_a_reset(void)
     worker_release(worker);
     CU_ASSERT(comes(SPAWN_ROOM_KILL));
     CU_ASSERT(fake.shutdowns == 0 && fake_count(SPAWN_ROOM_THAW) == 0);
-    end(version);
+    visit_end(version);
 }
 
 TEST_MAIN("pool_extensions", TEST(test_extensions_are_told), TEST(test_extensions_after_a_late_runtime),

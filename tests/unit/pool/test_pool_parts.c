@@ -1,4 +1,5 @@
-/* What of the pool stands alone: the memory budget, the environment of a function, a zygote that keeps ending. */
+/* What of the pool stands alone: the memory budget, the environment of a function, a zygote that keeps ending,
+ * what a sandbox gets of the CPU. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 #include "tests/unit/pool/fake.h"
+#include "tests/unit/pool/visit.h"
 
 static void write_meminfo(const char *path, unsigned long long kib)
 {
@@ -154,4 +156,25 @@ static void test_zygote_flaps(void)
     fake_close();
 }
 
-TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_reads_seldom), TEST(test_budget_learn), TEST(test_env), TEST(test_zygote_flaps))
+/* In proportion to memory, and never more than the host has; init has a whole one. */
+static void test_pool_cpu(void)
+{
+    static const struct {
+        uint32_t cpus, memory_mb, init_milli, count, milli;
+    } rows[] = {{2, 128, 1000, 2, 72},     {2, 1769, 1000, 2, 1000},  {2, 2048, 1157, 2, 1157}, {2, 3538, 2000, 2, 2000},
+                {2, 10240, 2000, 2, 2000}, {8, 10240, 5788, 6, 5788}, {1, 10240, 1000, 1, 1000}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fake_open(&(struct pool_options){.blanks_off = true, .cpus = rows[i].cpus});
+        struct function_version *f = fake_version("f");
+        f->memory_mb = rows[i].memory_mb;
+        visit_once(f);
+        const struct spawn_assign *assign = &fake_last(SPAWN_ROOM_ASSIGN)->assign;
+        CU_ASSERT(assign->cpu_milli == rows[i].init_milli && assign->cpu_count == rows[i].count);
+        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) == 0 || fake_last(SPAWN_ROOM_LIMIT)->limit.cpu_milli == rows[i].milli);
+        CU_ASSERT(fake_count(SPAWN_ROOM_LIMIT) > 0 || assign->cpu_milli == rows[i].milli);
+        visit_end(f);
+    }
+}
+
+TEST_MAIN("pool_parts", TEST(test_budget), TEST(test_budget_reads_seldom), TEST(test_budget_learn), TEST(test_env), TEST(test_zygote_flaps),
+          TEST(test_pool_cpu))

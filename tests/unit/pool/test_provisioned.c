@@ -31,13 +31,6 @@ static struct function_version *begin(struct pool_options options)
     return fake_version("f");
 }
 
-static void end(struct function_version *version)
-{
-    function_version_unref(version);
-    fake_close();
-    CU_ASSERT(fake_versions == 0);
-}
-
 static uint32_t provision(struct function_version *version)
 {
     struct visit v = {0};
@@ -103,7 +96,7 @@ static void test_provisioned_is_new(void)
     CU_ASSERT(v.acquired && worker_room_id(v.worker) == room);
     worker_retire(v.worker);
     CU_ASSERT(gone == 1);
-    end(f);
+    visit_end(f);
 }
 
 /* Spill over: beyond the provisioned ones a visit is served as ever. */
@@ -120,7 +113,7 @@ static void test_provisioned_spills(void)
     worker_retire(a.worker);
     worker_retire(b.worker);
     CU_ASSERT(gone == 1);
-    end(f);
+    visit_end(f);
 }
 
 /* Who waits for a new worker is no visit: a warm one that comes back is not for it, and a visit that comes later goes first. */
@@ -149,7 +142,7 @@ static void test_provisioned_waits_behind(void)
     worker_release(p.worker);
     CU_ASSERT_FATAL(FAKE_UNTIL(stats().workers + 1 < before)); /* b's and this one */
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 static void test_provisioned_ends(void)
@@ -168,7 +161,7 @@ static void test_provisioned_ends(void)
     provision(f);
     pool_on_retired(fake.pool, f->key);
     CU_ASSERT(gone == 3 && counts(f) == 0);
-    end(f);
+    visit_end(f);
 }
 
 /* What a timeout leaves: the room initialises again before the next visit, and stays provisioned. */
@@ -193,7 +186,7 @@ static void test_provisioned_again(void)
     respond(&v);
     CU_ASSERT_FATAL(FAKE_UNTIL(stats().workers == 0));
     CU_ASSERT(gone == 0); /* surplus: ended with its visit */
-    end(f);
+    visit_end(f);
 }
 
 static void test_provisioned_is_not_evicted(void)
@@ -211,7 +204,7 @@ static void test_provisioned_is_not_evicted(void)
     CU_ASSERT_FATAL(fake_until(&v.ready));
     worker_retire(v.worker);
     function_version_unref(g);
-    end(f);
+    visit_end(f);
 }
 
 TEST_MAIN("provisioned", TEST(test_provisioned_is_new), TEST(test_provisioned_spills), TEST(test_provisioned_waits_behind),

@@ -1,4 +1,5 @@
 /* What a played visit hears, counted. */
+#include "tests/unit/cunit.h"
 #include "tests/unit/pool/visit.h"
 
 #include <string.h>
@@ -71,4 +72,29 @@ void visit_acquire(struct visit *v, struct function_version *version)
 {
     memset(v, 0, sizeof *v);
     pool_acquire(fake.pool, version, &visit_waiter_events, v, &v->waiter);
+}
+
+uint32_t visit_once(struct function_version *version)
+{
+    struct visit v;
+    struct err err;
+    visit_acquire(&v, version);
+    CU_ASSERT_FATAL(fake_until(&v.acquired));
+    if (!worker_is_ready(v.worker))
+        CU_ASSERT_FATAL(fake_until(&v.ready));
+    uint32_t room = worker_room_id(v.worker);
+    struct session_event event = {.request_id = "r", .payload = "{}", .payload_len = 2};
+    CU_ASSERT_FATAL(worker_deliver(v.worker, &event, &err) == 0);
+    fake_respond(room, "{}", true);
+    CU_ASSERT_FATAL(fake_until(&v.idle));
+    CU_ASSERT(v.response == 1);
+    worker_release(v.worker);
+    return room;
+}
+
+void visit_end(struct function_version *version)
+{
+    function_version_unref(version);
+    fake_close();
+    CU_ASSERT(fake_versions == 0);
 }

@@ -19,3 +19,7 @@ extern const struct pool_waiter_events visit_waiter_events;
 
 /* Begins anew in v, for a worker of the version. */
 void visit_acquire(struct visit *v, struct function_version *version);
+/* Acquires, waits for ready, delivers, answers, releases. The room's id. */
+uint32_t visit_once(struct function_version *version);
+/* Of a test: gives the version back, ends the pool, and sees that nobody else has a version. */
+void visit_end(struct function_version *version);
