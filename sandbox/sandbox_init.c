@@ -141,7 +141,8 @@ static int mask_proc(struct init *init)
 {
     static const char *const files[] = {"/proc/kcore",       "/proc/keys",          "/proc/kallsyms",      "/proc/kmsg",
                                         "/proc/config.gz",   "/proc/timer_list",    "/proc/sysrq-trigger", "/proc/sched_debug",
-                                        "/proc/timer_stats", "/proc/latency_stats", "/proc/key-users"};
+                                        "/proc/timer_stats", "/proc/latency_stats", "/proc/key-users",     "/proc/diskstats",
+                                        "/proc/partitions",  "/proc/interrupts",    "/proc/softirqs"};
     static const char *const directories[] = {"/proc/acpi", "/proc/scsi", "/proc/pressure"};
     static const char *const read_only[] = {"/proc/sys", "/proc/bus", "/proc/fs", "/proc/irq"};
     const unsigned long bits = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;

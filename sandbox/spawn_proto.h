@@ -75,7 +75,7 @@ struct spawn_zygote {
     char account[13];                 /* zygotes are not shared between accounts */
     char interpreter[SPAWN_PATH_MAX]; /* absolute path of python3.N or node; empty for native */
     char prefix[SPAWN_PATH_MAX];      /* directory to show besides /usr when the interpreter lives elsewhere, or empty */
-    char var_runtime[SPAWN_PATH_MAX]; /* host directory shown read-only at /var/runtime, or empty */
+    char var_runtime[SPAWN_PATH_MAX]; /* shown read-only at /var/runtime: DATA/runtimes/python or nodejs; empty for native */
 };
 
 struct spawn_assign {

@@ -1,7 +1,7 @@
 /* Control groups for rooms, the only place that knows which kind the host has: v2 with delegated controllers,
  * v1, or hybrid (v1 controllers with the v2 freezer). Spawner and monitor only, one thread.
  *
- *     cgroup_open(root_name, &cgroups, &err);           // detects, makes ROOT_NAME below what we may use
+ *     cgroup_open(root_name, &cgroups, &err);           // detects, makes ROOT_NAME below what we may use, bounds its tasks
  *     cgroup_make(cgroups, "r7", &group, &err);         // one leaf in every hierarchy in use
  *     cgroup_attach_pid(group, pid, &err); cgroup_limit(group, &limits, &err); ...
  *     cgroup_destroy(group);                            // after its tasks are gone
@@ -22,7 +22,7 @@ struct cgroup;
 struct cgroup_abilities {
     int version; /* 1, 2; 0: none usable */
     bool cpu, memory, pids, freezer;
-    char missing[1024]; /* plain sentences, one a line: what is missing and how to get it */
+    char missing[1536]; /* plain sentences, one a line: what is missing and how to get it */
 };
 
 struct cgroup_limits {

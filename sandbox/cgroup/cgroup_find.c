@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,15 +194,46 @@ static void choose_threaded(struct cgroups *cgroups)
     }
 }
 
+/* A number that is all that a file of /proc holds; 0 when it cannot be read. */
+static uint64_t read_number(const char *path)
+{
+    CLEANUP(freep) char *text = NULL;
+    struct err err;
+    return fd_read_file(AT_FDCWD, path, 64, &text, NULL, &err) < 0 ? 0 : strtoull(text, NULL, 10);
+}
+
+/* Each room has a bound of its own; enough rooms that use it up would leave the host without a process number. So all of them
+ * together have one as well, which leaves the host its share. */
+static void bound_tasks(struct cgroups *cgroups)
+{
+    const struct cgroup_hierarchy *h = cgroups->duty[CGROUP_PIDS];
+    uint64_t threads = read_number("/proc/sys/kernel/threads-max"), pids = read_number("/proc/sys/kernel/pid_max");
+    uint64_t bound = (threads < pids ? threads : pids) / 4 * 3;
+    char text[CGROUP_TEXT_MAX];
+    struct err err;
+    if (!h || bound == 0 || cgroup_read(h->root_fd, NULL, "pids.max", text, &err) < 0)
+        return;
+    if (!str_starts(text, "max") && strtoull(text, NULL, 10) <= bound)
+        return;
+    snprintf(text, sizeof text, "%" PRIu64, bound);
+    if (cgroup_write(h->root_fd, NULL, "pids.max", text, &err) < 0)
+        cgroup_say_missing(cgroups, "The processes of all functions together cannot be bounded (%s): set TasksMax= of stoked's unit.",
+                           err.msg);
+}
+
 static void fill_abilities(struct cgroups *cgroups)
 {
     struct cgroup_abilities *a = &cgroups->abilities;
-    static const char *const lost[CGROUP_DUTIES] = {
-        [CGROUP_CPU] = "cpu controller: functions share the CPU without limits",
-        [CGROUP_CPU_USE] = "CPU accounting",
-        [CGROUP_MEMORY] = "memory controller: a function's memory limit is not enforced",
-        [CGROUP_PIDS] = "pids controller: processes are bounded per user only",
-        [CGROUP_FREEZER] = "freezer: what a function leaves running goes on between its invocations",
+    static const struct {
+        const char *what, *needs;
+    } lost[CGROUP_DUTIES] = {
+        [CGROUP_CPU] = {"cpu controller: functions share the CPU without limits", "CONFIG_CFS_BANDWIDTH"},
+        [CGROUP_CPU_USE] = {"CPU accounting", "CONFIG_CGROUP_CPUACCT or cgroup2 mounted"},
+        [CGROUP_MEMORY] = {"memory controller: a function's memory limit is not enforced",
+                           "CONFIG_MEMCG and without cgroup_disable=memory"},
+        [CGROUP_PIDS] = {"pids controller: processes are bounded per user only", "CONFIG_CGROUP_PIDS"},
+        [CGROUP_FREEZER] = {"freezer: what a function leaves running goes on between its invocations",
+                            "CONFIG_CGROUP_FREEZER, or cgroup2 of Linux 5.2"},
     };
     a->cpu = cgroups->duty[CGROUP_CPU] != NULL;
     a->memory = cgroups->duty[CGROUP_MEMORY] != NULL;
@@ -214,7 +246,9 @@ static void fill_abilities(struct cgroups *cgroups)
         a->version = 2;
     for (unsigned duty = 0; duty < CGROUP_DUTIES; duty++)
         if (!cgroups->duty[duty])
-            cgroup_say_missing(cgroups, "There is no usable %s.", lost[duty]);
+            cgroup_say_missing(cgroups,
+                               "There is no usable %s. It takes a kernel with %s, and stoked as root or in a unit with Delegate=yes.",
+                               lost[duty].what, lost[duty].needs);
 }
 
 void cgroup_find(struct cgroups *cgroups)
@@ -233,5 +267,6 @@ void cgroup_find(struct cgroups *cgroups)
     share_duties(cgroups);
     drop_idle(cgroups);
     choose_threaded(cgroups);
+    bound_tasks(cgroups);
     fill_abilities(cgroups);
 }

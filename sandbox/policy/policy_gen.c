@@ -2,8 +2,8 @@
  * big filter (a binary tree, OPTIMIZE=2) and pid 1's. Two things it cannot say are added here: what a call
  * gets when none of its conditional lines holds (libseccomp has one default for all calls), and the last
  * filter, which is short and made by hand. For the former its default is a mark that is replaced by a jump to
- * a table of our own behind its program; only calls that are refused, and fcntl and setsockopt, ever come
- * there. */
+ * a table of our own behind its program; only calls that are refused, and fcntl, setsockopt and those of limits,
+ * ever come there. */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -23,10 +23,11 @@
 #define LINES_MAX 600
 #define MARK_ERRNO 0xffe /* no errno of Linux: stands for "no line held" until it is replaced */
 
-enum action { ALLOW, EPERM_, ZERO, ZYGOTE, LAST, PID1, OTHERWISE_ALLOW, OTHERWISE_EPERM };
+enum action { ALLOW, EPERM_, ZERO, ZYGOTE, LAST, PID1, OTHERWISE_ALLOW, OTHERWISE_EPERM, OTHERWISE_ENOMEM, ACTIONS };
 
 struct condition {
     unsigned arg;
+    bool is_pointer; /* aN!=0, on all 64 bits; mask and value do not count */
     uint32_t mask, value;
 };
 
@@ -70,6 +71,8 @@ static enum action parse_action(const char *word, char **rest, unsigned at)
             return OTHERWISE_ALLOW;
         if (what && strcmp(what, "eperm") == 0)
             return OTHERWISE_EPERM;
+        if (what && strcmp(what, "enomem") == 0)
+            return OTHERWISE_ENOMEM;
     }
     fail(at, "unknown action '%s'", word);
 }
@@ -103,6 +106,12 @@ static void parse_condition(struct line *line, const char *word, unsigned at)
     c->arg = (unsigned)(word[1] - '0');
     c->mask = 0xffffffff;
     word += 2;
+    if (strcmp(word, "!=0") == 0) {
+        if (line->action != ALLOW && line->action != EPERM_ && line->action != ZERO)
+            fail(at, "only the big filter looks at pointers");
+        c->is_pointer = true;
+        return;
+    }
     if (*word == '&') {
         c->mask = (uint32_t)strtoul(word + 1, &end, 0);
         word = end;
@@ -200,8 +209,11 @@ static scmp_filter_ctx start(uint32_t default_action)
 static void add_rule(scmp_filter_ctx ctx, const struct line *line, uint32_t action)
 {
     struct scmp_arg_cmp cmp[CONDITIONS_MAX];
-    for (unsigned i = 0; i < line->conditions; i++)
-        cmp[i] = (struct scmp_arg_cmp){line->condition[i].arg, SCMP_CMP_MASKED_EQ, line->condition[i].mask, line->condition[i].value};
+    for (unsigned i = 0; i < line->conditions; i++) {
+        const struct condition *c = &line->condition[i];
+        cmp[i] = c->is_pointer ? (struct scmp_arg_cmp){c->arg, SCMP_CMP_NE, 0, 0}
+                               : (struct scmp_arg_cmp){c->arg, SCMP_CMP_MASKED_EQ, c->mask, c->value};
+    }
     int rc = seccomp_rule_add_exact_array(ctx, action, line->nr, line->conditions, cmp);
     if (rc < 0)
         fail(0, "%s: libseccomp: %s", line->call, strerror(-rc));
@@ -243,11 +255,14 @@ static void make_big(struct program *p)
     if (!marks)
         fail(0, "libseccomp's default action was not found in its program");
     put_load(p, offsetof(struct seccomp_data, nr));
-    for (enum action want = OTHERWISE_ALLOW; want <= OTHERWISE_EPERM; want++)
+    static const uint32_t answers[ACTIONS] = {[OTHERWISE_ALLOW] = SECCOMP_RET_ALLOW,
+                                              [OTHERWISE_EPERM] = SECCOMP_RET_ERRNO | EPERM,
+                                              [OTHERWISE_ENOMEM] = SECCOMP_RET_ERRNO | ENOMEM};
+    for (enum action want = OTHERWISE_ALLOW; want < ACTIONS; want++)
         for (unsigned i = 0; i < line_count; i++)
             if (lines[i].action == want) {
                 put(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, (uint32_t)lines[i].nr);
-                put(p, BPF_RET | BPF_K, 0, 0, want == OTHERWISE_ALLOW ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM);
+                put(p, BPF_RET | BPF_K, 0, 0, answers[want]);
             }
     put(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS);
 }

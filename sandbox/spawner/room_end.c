@@ -36,6 +36,8 @@ void room_take_down(struct room *room)
 {
     struct err err;
     room_set_state(room, ROOM_DYING);
+    if (room->is_spare)
+        zygote_hold_spares(room->zygote);
     room_leave_spares(room);
     loop_remove(STEAL(room->init_watch));
     loop_remove(STEAL(room->oom_watch));

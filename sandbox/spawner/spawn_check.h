@@ -1,5 +1,6 @@
 /* The spawner's distrust: whether a message of stoked is one it may act on. Pure. Strings are checked to end within their
- * field, paths to be absolute and plain, digests to be 64 hexadecimal digits, numbers to be within what the API allows. */
+ * field, paths to be absolute and plain and to lead where they should, digests to be 64 hexadecimal digits, numbers to be within what
+ * the API allows. */
 #pragma once
 
 #include "lib/base/err.h"
@@ -12,5 +13,5 @@
 #define SPAWN_CPU_MILLI_MAX 1024000
 #define SPAWN_PIDS_MAX 65536
 
-/* ERR_INVALID, with what is wrong. */
-int spawn_check(const struct spawn_msg *msg, struct err *err) WARN_UNUSED;
+/* ERR_INVALID, with what is wrong. data_dir: stoked's, as it was started with. */
+int spawn_check(const struct spawn_msg *msg, const char *data_dir, struct err *err) WARN_UNUSED;

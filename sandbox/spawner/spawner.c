@@ -182,6 +182,7 @@ static void report_host(struct spawner *spawner)
                      "User namespaces are switched off, so no function can run: as root, sysctl user.max_user_namespaces=65536.");
     append_lines(msg.host.missing, sizeof msg.host.missing, can->missing);
     append_lines(msg.host.missing, sizeof msg.host.missing, tmpdisk_missing(spawner->disks));
+    append_lines(msg.host.missing, sizeof msg.host.missing, views_missing(spawner->views));
     append_lines(msg.host.missing, sizeof msg.host.missing, spawner->lock_missing);
     spawner_send(spawner, &msg, NULL, 0);
 }
@@ -248,7 +249,7 @@ static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t 
         close(fds[i]); /* stoked has nothing to give us */
     if (msg->op != SPAWN_PING)
         spawner_idle_soon(spawner);
-    if (spawn_check(msg, &err) < 0) {
+    if (spawn_check(msg, spawner->options->data_dir, &err) < 0) {
         on_bad_message(spawner, msg, &err);
         return;
     }

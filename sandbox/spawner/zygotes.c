@@ -32,9 +32,10 @@
 #include "sandbox/stages/template.h"
 
 #define START_US_MAX (20 * 1000000)
-#define ANSWER_US_MAX (5 * 1000000) /* an order takes a few milliseconds */
-#define SPARE_ROOMS 2               /* of each zygote; 0.3 MB each */
-#define ZYGOTE_OOM_SCORE "300"      /* the host's OOM killer takes a worker or a zygote before stoked */
+#define ANSWER_US_MAX (5 * 1000000)  /* an order takes a few milliseconds */
+#define SPARE_ROOMS 2                /* of each zygote; 0.3 MB each */
+#define SPARE_AGAIN_US (5 * 1000000) /* after one failed, before the next: nobody waits for it */
+#define ZYGOTE_OOM_SCORE "300"       /* the host's OOM killer takes a worker or a zygote before stoked */
 
 /* ---- in the child */
 
@@ -338,9 +339,16 @@ struct zygote *zygote_find(struct spawner *spawner, uint32_t id)
 bool zygotes_refill(struct spawner *spawner)
 {
     bool made = false;
+    int64_t now = clock_mono_us();
     for (struct zygote *zygote = spawner->zygotes; zygote && !made; zygote = zygote->hh.next)
-        made = zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS && room_make_spare(zygote);
+        made = zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS && now >= zygote->spares_from_us &&
+               room_make_spare(zygote);
     return made;
+}
+
+void zygote_hold_spares(struct zygote *zygote)
+{
+    zygote->spares_from_us = clock_mono_us() + SPARE_AGAIN_US;
 }
 
 void zygote_stop(struct zygote *zygote)

@@ -30,7 +30,8 @@ struct zygote {
     struct room_list rooms;   /* all rooms it owns */
     struct room_list spares;  /* those without an id, oldest first */
     unsigned spare_count;
-    unsigned owed; /* orders it has taken and not answered */
+    int64_t spares_from_us; /* none is made before */
+    unsigned owed;          /* orders it has taken and not answered */
     UT_hash_handle hh;
 };
 
@@ -42,5 +43,7 @@ struct zygote *zygote_find(struct spawner *spawner, uint32_t id);
 void zygotes_drain(struct spawner *spawner);
 /* One more spare room for a zygote that lacks some. False: there is none such. */
 bool zygotes_refill(struct spawner *spawner);
+/* A spare of it failed: what is wrong will be wrong with the next one too. */
+void zygote_hold_spares(struct zygote *zygote);
 /* Its order is to be sent: at once, or when the socket has room. */
 void zygote_order_room(struct zygote *zygote, struct room *room);

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/fd.h"
@@ -16,11 +18,27 @@
 #define MOUNTINFO_BYTES_MAX (4u << 20)
 #define PATH_BYTES 1024
 
-int mount_copy(const char *path, bool recursive, int *ret_fd, struct err *err)
+int mount_open(const char *path, unsigned how, int *ret_fd, struct err *err)
+{
+    struct open_how open_how = {.flags = O_PATH | O_CLOEXEC};
+    if (how & MOUNT_NO_LINKS)
+        open_how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &open_how, sizeof open_how);
+    if (fd < 0)
+        return err_errno(err, "opening %s%s", path, errno == ELOOP ? ", where links are not followed" : "");
+    *ret_fd = fd;
+    return 0;
+}
+
+int mount_copy(const char *path, unsigned how, int *ret_fd, struct err *err)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
-    unsigned depth = recursive ? AT_RECURSIVE : 0;
-    CLEANUP(fd_closep) int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);
+    unsigned depth = how & MOUNT_DEEP ? AT_RECURSIVE : 0;
+    CLEANUP(fd_closep) int from = -1;
+    int rc = mount_open(path, how, &from, err);
+    if (rc < 0)
+        return rc;
+    CLEANUP(fd_closep) int fd = open_tree(from, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | depth);
     if (fd < 0)
         return err_errno(err, "open_tree(%s)", path);
     if (mount_setattr(fd, "", AT_EMPTY_PATH | depth, &attr, sizeof attr) < 0)

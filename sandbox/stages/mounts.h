@@ -7,8 +7,15 @@
 
 #include "lib/base/err.h"
 
-/* A detached copy of what is at path (recursive: with what is mounted below it), read-only, nosuid, nodev. Owned fd. */
-int mount_copy(const char *path, bool recursive, int *ret_fd, struct err *err) WARN_UNUSED;
+enum mount_how {
+    MOUNT_DEEP = 1,     /* with what is mounted below it */
+    MOUNT_NO_LINKS = 2, /* ELOOP where a part of the path is a link: it was a real path, and others than root may have changed that */
+};
+
+/* An O_PATH descriptor of what is at path. how: of mount_how, MOUNT_NO_LINKS counts. Owned fd. */
+int mount_open(const char *path, unsigned how, int *ret_fd, struct err *err) WARN_UNUSED;
+/* A detached copy of what is at path, read-only, nosuid, nodev. how: of mount_how. Owned fd. */
+int mount_copy(const char *path, unsigned how, int *ret_fd, struct err *err) WARN_UNUSED;
 /* Puts a detached mount at path. */
 int mount_attach(int mount_fd, const char *path, struct err *err) WARN_UNUSED;
 /* A detached read-only overlay of the directories, the first on top; at least two. They are descriptors (O_PATH will do), so

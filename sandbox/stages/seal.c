@@ -56,7 +56,8 @@ int seal_capabilities(const char **ret_stage)
     return 0;
 }
 
-/* Core: 1, for 0 does not stop a core_pattern that is a pipe, and 1 does. Locked memory, pending signals and message queues
+/* Core: 1, for 0 does not stop a core_pattern that is a pipe, and 1 does; a zygote sets it before it has its filter, under which it stays
+ * what it is. Locked memory, pending signals and message queues
  * are quotas of a uid, and for the owner of the user namespace of all rooms together: kept small. */
 int seal_rlimits(const char **ret_stage)
 {

@@ -17,16 +17,27 @@
 #define PATH_BYTES 1024
 
 /* Shows host's path, read-only, at the same or another place of the new root. */
-static int show(const struct template_spec *spec, const char *from, const char *to, struct err *err)
+static int show_how(const struct template_spec *spec, const char *from, const char *to, unsigned how, struct err *err)
 {
     char target[PATH_BYTES];
     CLEANUP(fd_closep) int fd = -1;
     if (snprintf(target, sizeof target, "%s%s", spec->root, to) >= (int)sizeof target)
         return err_set(err, ERR_TOO_LARGE, "the path %s is too long", to);
-    int rc = mount_copy(from, true, &fd, err);
+    int rc = mount_copy(from, MOUNT_DEEP | how, &fd, err);
     if (rc == 0)
         rc = mount_make_dirs(spec->root, to, err);
     return rc < 0 ? rc : mount_attach(fd, target, err);
+}
+
+static int show(const struct template_spec *spec, const char *from, const char *to, struct err *err)
+{
+    return show_how(spec, from, to, 0, err);
+}
+
+/* What stoked named. */
+static int show_named(const struct template_spec *spec, const char *from, const char *to, struct err *err)
+{
+    return from[0] ? show_how(spec, from, to, MOUNT_NO_LINKS, err) : 0;
 }
 
 /* /bin, /lib and so on: links into /usr where the host has links, else the directories themselves. */
@@ -144,10 +155,10 @@ int template_build(const struct template_spec *spec, struct err *err)
         rc = make_dev(spec, err);
     if (rc == 0)
         rc = show(spec, spec->etc, "/etc", err);
-    if (rc == 0 && spec->prefix[0])
-        rc = show(spec, spec->prefix, spec->prefix, err);
-    if (rc == 0 && spec->var_runtime[0])
-        rc = show(spec, spec->var_runtime, "/var/runtime", err);
+    if (rc == 0)
+        rc = show_named(spec, spec->prefix, spec->prefix, err);
+    if (rc == 0)
+        rc = show_named(spec, spec->var_runtime, "/var/runtime", err);
     if (rc == 0 && spec->node_modules)
         rc = link_node_modules(spec, err);
     return rc < 0 ? rc : enter(spec, err);

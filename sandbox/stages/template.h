@@ -9,7 +9,7 @@
 struct template_spec {
     const char *root;        /* an empty directory to build on; invisible afterwards */
     const char *etc;         /* directory to show at /etc */
-    const char *prefix;      /* where the interpreter lives, or "" when below /usr */
+    const char *prefix;      /* where the interpreter lives, or "" when below /usr; without links on the way there, as the next */
     const char *var_runtime; /* directory to show at /var/runtime, or "" */
     bool node_modules;       /* for Node: links to where packages are */
     bool can_mknod;          /* device nodes of our own instead of the host's */

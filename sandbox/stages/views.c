@@ -176,24 +176,41 @@ static int has_below(struct views *views, const char *path, bool *ret_has, struc
     return rc;
 }
 
-/* One directory of the host. Where other file systems are mounted below it an overlay would hide them: then a plain copy of
- * the mounts, which shares inodes. */
-static int add_directory(struct views *views, struct view *view, const char *from, const char *at, struct err *err)
+const char *views_missing(struct views *views)
 {
     bool shared;
-    int fd = -1, rc = has_below(views, from, &shared, err);
+    struct err err;
+    if (has_below(views, "/usr", &shared, &err) < 0 || !shared)
+        return "";
+    return "Something is mounted below /usr (findmnt -R /usr), so rooms see the host's files there without an overlay: functions can "
+           "notice and lock files of /usr that others use. Unmount it (in WSL: /etc/wsl.conf, [gpu] enabled=false) and start stoked again.";
+}
+
+struct shown {
+    const char *from, *at; /* on the host; in the room */
+    unsigned how;          /* MOUNT_NO_LINKS for what stoked named */
+};
+
+/* One directory of the host. Where other file systems are mounted below it an overlay would hide them: then a plain copy of
+ * the mounts, which shares inodes. */
+static int add_directory(struct views *views, struct view *view, const struct shown *shown, struct err *err)
+{
+    bool shared;
+    int fd = -1, rc = has_below(views, shown->from, &shared, err);
     if (rc < 0)
         return rc;
     if (shared) {
-        rc = mount_copy(from, true, &fd, err);
-        return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
+        rc = mount_copy(shown->from, MOUNT_DEEP | shown->how, &fd, err);
+        return rc < 0 ? rc : add_part(views, view, fd, shown->at, false, err);
     }
-    CLEANUP(fd_closep) int dir = open(from, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(fd_closep) int dir = -1;
     CLEANUP(fd_closep) int empty = open(views->empty, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || empty < 0)
-        return err_errno(err, "opening %s", from);
-    rc = mount_overlay((int[]){dir, empty}, 2, &fd, err);
-    return rc < 0 ? rc : add_part(views, view, fd, at, false, err);
+    if (empty < 0)
+        return err_errno(err, "opening %s", views->empty);
+    rc = mount_open(shown->from, shown->how, &dir, err);
+    if (rc == 0)
+        rc = mount_overlay((int[]){dir, empty}, 2, &fd, err);
+    return rc < 0 ? rc : add_part(views, view, fd, shown->at, false, err);
 }
 
 static int open_tree_dir(const struct views *views, const char *digest, int *ret_fd, struct err *err)
@@ -273,7 +290,7 @@ static int add_meminfo(struct views *views, struct view *view, uint32_t memory_m
         return err_errno(err, "making %s", path);
     rc = fd_write_all(file, text, len, err);
     if (rc == 0)
-        rc = mount_copy(path, false, &fd, err);
+        rc = mount_copy(path, 0, &fd, err);
     return rc < 0 ? rc : add_part(views, view, fd, "/proc/meminfo", true, err);
 }
 
@@ -295,15 +312,15 @@ static int start_view(struct views *views, struct view **ret_view, struct err *e
 
 static int add_system(struct views *views, struct view *view, struct err *err)
 {
-    int rc = add_directory(views, view, "/usr", "/usr", err);
-    return rc < 0 ? rc : add_directory(views, view, views->etc, "/etc", err);
+    int rc = add_directory(views, view, &(struct shown){"/usr", "/usr", 0}, err);
+    return rc < 0 ? rc : add_directory(views, view, &(struct shown){views->etc, "/etc", 0}, err);
 }
 
 static int add_interpreter(struct views *views, struct view *view, const char *prefix, const char *var_runtime, struct err *err)
 {
-    int rc = prefix[0] ? add_directory(views, view, prefix, prefix, err) : 0;
+    int rc = prefix[0] ? add_directory(views, view, &(struct shown){prefix, prefix, MOUNT_NO_LINKS}, err) : 0;
     if (rc == 0 && var_runtime[0])
-        rc = add_directory(views, view, var_runtime, "/var/runtime", err);
+        rc = add_directory(views, view, &(struct shown){var_runtime, "/var/runtime", MOUNT_NO_LINKS}, err);
     str_copy(view->prefix, sizeof view->prefix, prefix);
     str_copy(view->var_runtime, sizeof view->var_runtime, var_runtime);
     return rc;

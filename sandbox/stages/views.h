@@ -27,6 +27,8 @@ struct view_spec {
 /* run_dir: a tmpfs of the spawner, with a directory etc/ for /etc. Copies the paths. */
 int views_open(const char *run_dir, const char *trees_dir, struct views **ret_views, struct err *err) WARN_UNUSED;
 void views_close(struct views *views);
+/* What rooms see without an overlay because of how this host is mounted, and how to change that: a sentence, or "". */
+const char *views_missing(struct views *views);
 /* Makes the version's view if this is its first room, for a room that will come. */
 int views_make(struct views *views, const struct view_spec *spec, struct err *err) WARN_UNUSED;
 /* Puts the version's view into a room, making it first if this is the version's first room. Both namespaces are borrowed

@@ -23,6 +23,7 @@
 #define UID_BASE 0x7f000000u /* the upper end of what daemons choose from, which they take from the lower end */
 #define UID_RANGES 128
 #define UID_RANGE_SIZE 65536
+#define UIDS_OF_ZYGOTES 8192 /* as in the spawner */
 #define CODE "00000000000000000000000000000000000000000000000000000000000000c0"
 
 static void on_message(void *arg, const struct spawn_msg *msg, int *fds, size_t nfds)
@@ -164,6 +165,21 @@ void rooms_send(struct rooms *rooms, struct spawn_msg msg)
     struct err err;
     if (spawn_client_send(rooms->client, &msg, &err) < 0)
         printf("sending %u: %s\n", msg.op, err.msg);
+}
+
+bool rooms_make_runtimes(const struct rooms *rooms, char *ret_python, char *ret_node)
+{
+    char path[SPAWN_PATH_MAX];
+    snprintf(path, sizeof path, "%s/runtimes", rooms->data);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/runtimes/python", rooms->data);
+    bool made = mkdir(path, 0755) == 0 || errno == EEXIST;
+    if (ret_python)
+        str_copy(ret_python, SPAWN_PATH_MAX, path);
+    snprintf(path, sizeof path, "%s/runtimes/nodejs", rooms->data);
+    if (ret_node)
+        str_copy(ret_node, SPAWN_PATH_MAX, path);
+    return (symlink("/var", path) == 0 || errno == EEXIST) && made;
 }
 
 uint32_t rooms_zygote(struct rooms *rooms)
@@ -324,6 +340,24 @@ unsigned rooms_processes(const struct rooms *rooms, unsigned *ret_uids)
         closedir(dir);
     if (ret_uids)
         *ret_uids = uids;
+    return n;
+}
+
+unsigned rooms_kill_insiders(const struct rooms *rooms)
+{
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    unsigned n = 0;
+    while (dir && (entry = readdir(dir))) {
+        struct stat st;
+        int64_t pid;
+        if (!str_to_i64(entry->d_name, 1, INT32_MAX, &pid) || fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 ||
+            st.st_uid < rooms->uid_base + UIDS_OF_ZYGOTES || st.st_uid >= rooms->uid_base + UID_RANGE_SIZE)
+            continue;
+        n += kill((pid_t)pid, SIGKILL) == 0;
+    }
+    if (dir)
+        closedir(dir);
     return n;
 }
 

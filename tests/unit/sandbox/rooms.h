@@ -52,6 +52,8 @@ bool rooms_wait(struct rooms *rooms, uint32_t id, uint32_t op, struct rooms_mess
 bool rooms_is_quiet(struct rooms *rooms, int ms);
 void rooms_send(struct rooms *rooms, struct spawn_msg msg);
 
+/* DATA/runtimes/python as a directory, DATA/runtimes/nodejs as a link to /var; their paths, each of SPAWN_PATH_MAX, or NULL. */
+bool rooms_make_runtimes(const struct rooms *rooms, char *ret_python, char *ret_node);
 uint32_t rooms_zygote(struct rooms *rooms); /* 0: failed */
 bool rooms_make(struct rooms *rooms, uint32_t id, uint32_t zygote, struct room_fds *ret);
 struct spawn_msg rooms_assign_msg(const struct rooms *rooms, uint32_t id, uint64_t version_key);
@@ -69,5 +71,7 @@ void rooms_read_log(const struct room_fds *room, char *out, size_t cap);
 pid_t rooms_child_of(pid_t parent);
 /* How many processes of the host run under a uid of ours, and how many different uids those are. */
 unsigned rooms_processes(const struct rooms *rooms, unsigned *ret_uids);
+/* Kills every process in a room; how many those were. */
+unsigned rooms_kill_insiders(const struct rooms *rooms);
 /* What is left on the host of this daemon: processes, control groups, mounts, loop devices; printed. */
 unsigned rooms_leftovers(const struct rooms *rooms);

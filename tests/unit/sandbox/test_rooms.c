@@ -21,6 +21,7 @@
 #define SKIPPED 77
 #define SPARES 2 /* of each zygote, as in the spawner */
 #define SETTLE_US (10 * 1000000)
+#define SPARES_HELD_MS 5000 /* as in the spawner */
 
 #define ROOTLESS_ID 61234 /* a user without a name, so without a range of ids */
 
@@ -115,6 +116,47 @@ static void test_rooms_spares(void)
     CU_ASSERT(settles(1 + SPARES));
 }
 
+/* A spare that fails is not made again at once and for ever, whatever else happens meanwhile. */
+static void test_rooms_spares_fail(void)
+{
+    struct rooms_message m;
+    CU_ASSERT_FATAL(settles(1 + SPARES));
+    CU_ASSERT_EQUAL(rooms_kill_insiders(&rooms), SPARES);
+    int64_t began = clock_mono_us();
+    for (int i = 0; i < 10; i++) { /* each message would have them made */
+        CU_ASSERT(rooms_is_quiet(&rooms, 100));
+        CU_ASSERT_EQUAL(rooms_processes(&rooms, NULL), 1);
+        rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_HOST_REPORT});
+        CU_ASSERT_FATAL(rooms_wait(&rooms, 0, SPAWN_HOST, &m));
+    }
+    struct room_fds room;
+    CU_ASSERT_FATAL(rooms_make(&rooms, 31, zygote, &room)); /* a visit is not held up */
+    CU_ASSERT(rooms_kill(&rooms, &room));
+    CU_ASSERT(rooms_is_quiet(&rooms, SPARES_HELD_MS - (int)((clock_mono_us() - began) / 1000)));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_HOST_REPORT});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 0, SPAWN_HOST, &m));
+    CU_ASSERT(settles(1 + SPARES));
+}
+
+/* A stoked that was taken over shows no directory of root's: neither by naming it nor through a link where a runtime should be. */
+static void test_rooms_show_no_others(void)
+{
+    struct spawn_msg msg = {.op = SPAWN_ZYGOTE_START, .room_id = 78, .zygote.kind = SPAWN_ZYGOTE_NODE};
+    struct rooms_message m;
+    str_copy(msg.zygote.account, sizeof msg.zygote.account, "000000000000");
+    str_copy(msg.zygote.interpreter, SPAWN_PATH_MAX, "/usr/bin/true");
+    str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, "/var/lib");
+    rooms_send(&rooms, msg);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 78, SPAWN_ZYGOTE_DOWN, &m));
+    CU_ASSERT_STRING_EQUAL(m.msg.failed.stage, "message");
+    CU_ASSERT_FATAL(rooms_make_runtimes(&rooms, NULL, msg.zygote.var_runtime));
+    rooms_send(&rooms, msg);
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 78, SPAWN_ZYGOTE_DOWN, &m));
+    CU_ASSERT_STRING_EQUAL(m.msg.failed.stage, "template");
+    CU_ASSERT_EQUAL(m.msg.failed.code, ELOOP);
+    CU_ASSERT_PTR_NOT_NULL(strstr(m.msg.failed.text, "runtimes/nodejs"));
+}
+
 /* An interpreter that does not start is told about, and nobody else is harmed. */
 static void test_rooms_zygote_fails(void)
 {
@@ -123,7 +165,7 @@ static void test_rooms_zygote_fails(void)
     unsigned losses = rooms.losses;
     str_copy(msg.zygote.account, sizeof msg.zygote.account, "000000000000");
     str_copy(msg.zygote.interpreter, SPAWN_PATH_MAX, "/usr/bin/false");
-    str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, "/usr/lib");
+    CU_ASSERT_FATAL(rooms_make_runtimes(&rooms, msg.zygote.var_runtime, NULL));
     rooms_send(&rooms, msg);
     CU_ASSERT_FATAL(rooms_wait(&rooms, 77, SPAWN_ZYGOTE_DOWN, &m));
     CU_ASSERT_STRING_EQUAL(m.msg.failed.stage, "exited");
@@ -302,6 +344,35 @@ static void test_rooms_monitor_dies(void)
     CU_ASSERT_FATAL(make_and_assign(12, &room));
 }
 
+/* Where an overlay would hide what is mounted below /usr, rooms do without, and the host report says so. */
+static void test_rooms_mounted_below_usr(void)
+{
+    static const char *const places[] = {"/usr/src", "/usr/games", "/usr/local/src", "/usr/local/games"};
+    struct rooms_message m;
+    const char *place = NULL;
+    CU_ASSERT_FATAL(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    for (size_t i = 0; i < ARRAY_LEN(places) && !place; i++)
+        if (mount("test", places[i], "tmpfs", 0, NULL) == 0)
+            place = places[i];
+    if (!place) {
+        printf("SKIP none of the usual empty directories below /usr: ");
+        return;
+    }
+    spawn_client_stop(rooms.client);
+    CU_ASSERT_FATAL(rooms_restart(&rooms));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_HOST_REPORT});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 0, SPAWN_HOST, &m));
+    CU_ASSERT_PTR_NOT_NULL(strstr(m.msg.host.missing, "mounted below /usr"));
+    umount2(place, MNT_DETACH);
+    spawn_client_stop(rooms.client);
+    CU_ASSERT_FATAL(rooms_restart(&rooms));
+    rooms_send(&rooms, (struct spawn_msg){.op = SPAWN_HOST_REPORT});
+    CU_ASSERT_FATAL(rooms_wait(&rooms, 0, SPAWN_HOST, &m));
+    CU_ASSERT_PTR_NULL(strstr(m.msg.host.missing, "mounted below /usr"));
+    zygote = rooms_zygote(&rooms);
+    CU_ASSERT_FATAL(make_and_assign(13, &(struct room_fds){0}));
+}
+
 /* With rooms alive: an orderly end leaves nothing. */
 static void test_rooms_leave_nothing(void)
 {
@@ -335,15 +406,26 @@ static void test_rooms_one_life(void)
 
 static int run(void)
 {
-    static const struct unit_test tests[] = {TEST(test_rooms_host_report),   TEST(test_rooms_run),          TEST(test_rooms_spares),
-                                             TEST(test_rooms_zygote_fails),  TEST(test_rooms_are_apart),    TEST(test_rooms_freeze),
-                                             TEST(test_rooms_reset),         TEST(test_rooms_limits),       TEST(test_rooms_refusals),
-                                             TEST(test_rooms_end_with_pid1), TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies),
+    static const struct unit_test tests[] = {TEST(test_rooms_host_report),
+                                             TEST(test_rooms_run),
+                                             TEST(test_rooms_spares),
+                                             TEST(test_rooms_spares_fail),
+                                             TEST(test_rooms_show_no_others),
+                                             TEST(test_rooms_zygote_fails),
+                                             TEST(test_rooms_are_apart),
+                                             TEST(test_rooms_freeze),
+                                             TEST(test_rooms_reset),
+                                             TEST(test_rooms_limits),
+                                             TEST(test_rooms_refusals),
+                                             TEST(test_rooms_end_with_pid1),
+                                             TEST(test_rooms_spawner_dies),
+                                             TEST(test_rooms_monitor_dies),
+                                             TEST(test_rooms_mounted_below_usr),
                                              TEST(test_rooms_leave_nothing)};
     static const struct unit_test rootless_tests[] = {
-        TEST(test_rooms_host_report),  TEST(test_rooms_run),          TEST(test_rooms_zygote_fails),
-        TEST(test_rooms_one_life),     TEST(test_rooms_refusals),     TEST(test_rooms_end_with_pid1),
-        TEST(test_rooms_spawner_dies), TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
+        TEST(test_rooms_host_report),  TEST(test_rooms_run),          TEST(test_rooms_zygote_fails),  TEST(test_rooms_show_no_others),
+        TEST(test_rooms_one_life),     TEST(test_rooms_refusals),     TEST(test_rooms_end_with_pid1), TEST(test_rooms_spawner_dies),
+        TEST(test_rooms_monitor_dies), TEST(test_rooms_leave_nothing)};
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
     CU_pSuite suite = CU_add_suite(rootless ? "rooms, rootless" : "rooms", start_once, NULL);

@@ -11,7 +11,7 @@
 static int check(const struct spawn_msg *msg)
 {
     struct err err;
-    return spawn_check(msg, &err);
+    return spawn_check(msg, "/srv/stoke", &err);
 }
 
 static struct spawn_msg good_zygote(void)
@@ -19,7 +19,7 @@ static struct spawn_msg good_zygote(void)
     struct spawn_msg msg = {.op = SPAWN_ZYGOTE_START, .room_id = 1, .zygote = {.kind = SPAWN_ZYGOTE_PYTHON}};
     str_copy(msg.zygote.account, sizeof msg.zygote.account, "000000000000");
     str_copy(msg.zygote.interpreter, SPAWN_PATH_MAX, "/usr/bin/python3.11");
-    str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, "/srv/stoke/runtime");
+    str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, "/srv/stoke/runtimes/python");
     return msg;
 }
 
@@ -73,7 +73,35 @@ static void test_spawn_check_paths(void)
     native.zygote.kind = SPAWN_ZYGOTE_NATIVE;
     CU_ASSERT(check(&native) < 0); /* it has no interpreter */
     native.zygote.interpreter[0] = '\0';
+    CU_ASSERT(check(&native) < 0); /* nor a runtime of ours */
+    native.zygote.var_runtime[0] = '\0';
     CU_ASSERT_EQUAL(check(&native), 0);
+}
+
+/* Only what stoked put together for that language while it was root. */
+static void test_spawn_check_runtime_dirs(void)
+{
+    static const char *const bad[] = {"",
+                                      "/proc",
+                                      "/var/lib/private/x",
+                                      "/srv/stoke",
+                                      "/srv/stoke/runtimes",
+                                      "/srv/stoke/runtimes/nodejs", /* Node's */
+                                      "/srv/stoke/runtimes/python/sub",
+                                      "/srv/stoke/runtimes/python/",
+                                      "/srv/stoke/runtimes/../../../root",
+                                      "/srv/stoke2/runtimes/python",
+                                      "srv/stoke/runtimes/python"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct spawn_msg msg = good_zygote();
+        str_copy(msg.zygote.var_runtime, SPAWN_PATH_MAX, bad[i]);
+        CU_ASSERT(check(&msg) < 0);
+    }
+    struct spawn_msg node = good_zygote();
+    node.zygote.kind = SPAWN_ZYGOTE_NODE;
+    CU_ASSERT(check(&node) < 0);
+    str_copy(node.zygote.var_runtime, SPAWN_PATH_MAX, "/srv/stoke/runtimes/nodejs");
+    CU_ASSERT_EQUAL(check(&node), 0);
 }
 
 static void test_spawn_check_prefixes(void)
@@ -132,4 +160,5 @@ static void test_spawn_check_numbers(void)
 }
 
 TEST_MAIN("spawn_check", TEST(test_spawn_check_good), TEST(test_spawn_check_operations), TEST(test_spawn_check_paths),
-          TEST(test_spawn_check_prefixes), TEST(test_spawn_check_digests), TEST(test_spawn_check_numbers))
+          TEST(test_spawn_check_runtime_dirs), TEST(test_spawn_check_prefixes), TEST(test_spawn_check_digests),
+          TEST(test_spawn_check_numbers))

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -119,6 +120,12 @@ CALL(reuseaddr, SYS_setsockopt, -1, SOL_SOCKET, SO_REUSEADDR, 0, 0)
 CALL(ip_option_26, SYS_setsockopt, -1, 0, 26, 0, 0)
 CALL(sync, SYS_sync)
 CALL(syncfs, SYS_syncfs, -1)
+CALL(mmap_huge, SYS_mmap, 0, 2 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB, -1, 0)
+CALL(mmap_huge_1g, SYS_mmap, 0, 1 << 30, PROT_NONE, UPPER | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_HUGETLB | 30U << 26, -1, 0)
+CALL(mmap_plain, SYS_mmap, 0, 2 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+CALL(memfd_huge, SYS_memfd_create, "x", MFD_HUGETLB | MFD_CLOEXEC)
+CALL(memfd_huge_upper, SYS_memfd_create, "x", UPPER | MFD_HUGETLB)
+CALL(memfd_plain, SYS_memfd_create, "x", MFD_CLOEXEC | MFD_ALLOW_SEALING)
 CALL(unknown, 9999)
 CALL(landlock, 444, 0, 0, 1)
 
@@ -129,6 +136,46 @@ static int call_raise_nofile(void)
         return errno;
     limit.rlim_max = limit.rlim_max == RLIM_INFINITY ? limit.rlim_max : limit.rlim_max + 1;
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? errno : 0;
+}
+
+/* Whoever sets it is told that it was done: 0 when it stayed what it is. */
+static int core_stays(int (*set)(const struct rlimit *want))
+{
+    const struct rlimit none = {0, 0};
+    struct rlimit before, after = none;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, &before) < 0 || set(&none) < 0 || getrlimit(RLIMIT_CORE, &after) < 0)
+        return errno;
+    return before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max ? 0 : EBUSY;
+}
+
+static int by_setrlimit(const struct rlimit *want)
+{
+    return (int)syscall(SYS_setrlimit, UPPER | RLIMIT_CORE, want);
+}
+
+static int by_prlimit(const struct rlimit *want)
+{
+    struct rlimit old;
+    return (int)syscall(SYS_prlimit64, 0, UPPER | RLIMIT_CORE, want, &old);
+}
+
+static int call_core_setrlimit(void)
+{
+    return core_stays(by_setrlimit);
+}
+
+static int call_core_prlimit(void)
+{
+    return core_stays(by_prlimit);
+}
+
+static int call_lower_sigpending(void)
+{
+    const struct rlimit want = {64, 64};
+    struct rlimit now;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_SIGPENDING, &want, NULL) < 0 || getrlimit(RLIMIT_SIGPENDING, &now) < 0)
+        return errno;
+    return now.rlim_max == 64 ? 0 : EBUSY;
 }
 
 static int call_fork(void)
@@ -242,6 +289,15 @@ const struct policy_call policy_calls[] = {
     ROW(ip_option_26, EBADF),
     ROW(sync, 0),
     ROW(syncfs, 0),
+    ROW(mmap_huge, ENOMEM),
+    ROW(mmap_huge_1g, ENOMEM),
+    ROW(mmap_plain, 0),
+    ROW(memfd_huge, ENOMEM),
+    ROW(memfd_huge_upper, ENOMEM),
+    ROW(memfd_plain, 0),
+    ROW(core_setrlimit, 0),
+    ROW(core_prlimit, 0),
+    ROW(lower_sigpending, 0),
     ROW(unknown, ENOSYS),
     ROW(landlock, ENOSYS),
     ROW(fork, 0),

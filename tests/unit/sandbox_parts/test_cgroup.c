@@ -3,6 +3,7 @@
 #include "sandbox/cgroup/cgroup.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 
 #include "lib/base/clock.h"
 #include "tests/unit/cunit.h"
+
+#define NOBODY 65534
 
 static char name[40];
 static struct cgroups *cgroups;
@@ -229,6 +232,96 @@ static void test_cgroup_pids(void)
     destroy(group);
 }
 
+static long number_in(const char *path)
+{
+    long number = -1;
+    FILE *file = fopen(path, "re");
+    if (file && fscanf(file, "%ld", &number) != 1)
+        number = -1;
+    if (file)
+        fclose(file);
+    return number;
+}
+
+/* Of the parent of all leaves, found through a process in one of them: v1's line has the controller, v2's none. */
+static bool root_pids_max(pid_t inside, char ret_path[512])
+{
+    char line[512], at[300];
+    bool found = false;
+    snprintf(line, sizeof line, "/proc/%d/cgroup", inside);
+    FILE *file = fopen(line, "re");
+    while (file && !found && fgets(line, sizeof line, file)) {
+        bool v1 = sscanf(line, "%*d:pids:%299[^\n]", at) == 1;
+        if (!v1 && sscanf(line, "%*d::%299[^\n]", at) != 1)
+            continue;
+        *strrchr(at, '/') = '\0';
+        snprintf(ret_path, 512, "/sys/fs/cgroup%s%s/pids.max", v1 ? "/pids" : "", at);
+        found = access(ret_path, F_OK) == 0;
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* All rooms together leave the host a share of its process numbers, and a smaller bound that is there already stays. */
+static void test_cgroup_all_tasks(void)
+{
+    struct cgroup *group;
+    struct cgroups *again;
+    char path[512] = "";
+    NEEDS(pids);
+    OK(cgroup_make(cgroups, "all", &group, &err));
+    pid_t pid = spawn_in(group, sleep_long);
+    bool found = root_pids_max(pid, path);
+    cgroup_kill(group);
+    waitpid(pid, NULL, 0);
+    destroy(group);
+    if (!found) {
+        printf("SKIP pids are not below /sys/fs/cgroup here: ");
+        return;
+    }
+    long threads = number_in("/proc/sys/kernel/threads-max"), pids = number_in("/proc/sys/kernel/pid_max");
+    long bound = (threads < pids ? threads : pids) / 4 * 3;
+    CU_ASSERT_EQUAL(number_in(path), bound);
+    FILE *file = fopen(path, "we");
+    CU_ASSERT_FATAL(file && fprintf(file, "%ld", bound / 2) > 0 && fclose(file) == 0);
+    OK(cgroup_open(name, &again, &err));
+    cgroup_close(again);
+    CU_ASSERT_EQUAL(number_in(path), bound / 2);
+}
+
+/* Who may use nothing is told what is lost and, in each sentence, how to get it. */
+static int tell_nobody(void)
+{
+    struct cgroups *none;
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        return 10;
+    if (cgroup_open(name, &none, &err) < 0 || cgroup_abilities(none)->version != 0)
+        return 11;
+    const char *text = cgroup_abilities(none)->missing;
+    int lost = 0, remedies = 0;
+    for (const char *p = text; (p = strstr(p, "There is no usable ")); p++)
+        lost++;
+    for (const char *p = text; (p = strstr(p, "It takes a kernel with CONFIG_")); p++)
+        remedies++;
+    return lost == 5 && remedies == 5 && text[strlen(text) - 1] == '.' ? 0 : 12;
+}
+
+static void test_cgroup_missing(void)
+{
+    int status = 0;
+    if (geteuid() != 0) {
+        printf("SKIP needs root to give it up: ");
+        return;
+    }
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(tell_nobody());
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+}
+
 static void test_cgroup_cpu(void)
 {
     struct cgroup *group;
@@ -283,13 +376,9 @@ static void test_cgroup_sweep(void)
 }
 
 static const struct unit_test tests[] = {
-    TEST(test_cgroup_make_and_destroy),
-    TEST(test_cgroup_self_attach),
-    TEST(test_cgroup_freeze_and_kill),
-    TEST(test_cgroup_memory),
-    TEST(test_cgroup_pids),
-    TEST(test_cgroup_cpu),
-    TEST(test_cgroup_sweep),
+    TEST(test_cgroup_make_and_destroy), TEST(test_cgroup_self_attach), TEST(test_cgroup_freeze_and_kill),
+    TEST(test_cgroup_memory),           TEST(test_cgroup_pids),        TEST(test_cgroup_all_tasks),
+    TEST(test_cgroup_missing),          TEST(test_cgroup_cpu),         TEST(test_cgroup_sweep),
 };
 
 int main(void)
