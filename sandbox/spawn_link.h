@@ -17,7 +17,7 @@ struct loop;
 struct spawn_link;
 
 struct spawn_link_events {
-    /* The descriptors belong to the callee. The link may be freed in both. */
+    /* The descriptors belong to the callee; none come when this process may open no more files. The link may be freed in both. */
     void (*message)(void *arg, const struct spawn_msg *msg, int *fds, size_t nfds);
     void (*ended)(void *arg); /* the peer is gone, or broke the protocol; called once, the link is to be freed */
 };

@@ -325,8 +325,8 @@ static void get_logs(struct api *api, struct http_req *req, const struct aws_cal
 
 /* ---- functions and runtimes ---- */
 
-/* mapped: the names of functions with event source mappings. */
-static cJSON *function_here(struct function_record *record, const cJSON *mapped)
+/* mapped: it has event source mappings. */
+static cJSON *function_here(struct function_record *record, bool mapped)
 {
     struct function_facts facts;
     cJSON *item = cJSON_CreateObject();
@@ -340,7 +340,7 @@ static cJSON *function_here(struct function_record *record, const cJSON *mapped)
     cJSON_AddStringToObject(item, "Note", facts.state_reason != NULL ? facts.state_reason : facts.match->note);
     cJSON_AddNumberToObject(item, "NetworkBytes", (double)facts.net_bytes);
     cJSON_AddNumberToObject(item, "NetworkPackets", (double)facts.net_packets);
-    cJSON *stored_only = stored_only_of(record, facts.config, json_get(mapped, facts.name) != NULL);
+    cJSON *stored_only = stored_only_of(record, facts.config, mapped);
     if (stored_only != NULL)
         cJSON_AddItemToObject(item, "StoredOnly", stored_only);
     return item;
@@ -351,6 +351,8 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
 {
     struct http_slice query = http_req_query(req);
     struct function_record **records;
+    const char *names[FUNCTIONS_PAGE];
+    bool mapped[FUNCTIONS_PAGE];
     char from[TEXT_MAX] = "", text[TEXT_MAX];
     int64_t max = FUNCTIONS_PAGE;
     (void)query_get(query, "Marker", from);
@@ -360,11 +362,14 @@ static void get_functions(struct api *api, struct http_req *req, const struct aw
     }
     size_t count = registry_list(api->options.registry, who->account, who->region, from, &records);
     cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "Functions");
-    CLEANUP(json_freep) cJSON *mapped = mapping_functions(api->options.registry, who->account, who->region);
-    for (size_t i = 0; i < count && i < (size_t)max; i++)
-        cJSON_AddItemToArray(list, function_here(records[i], mapped));
-    if (count > (size_t)max)
-        cJSON_AddStringToObject(body, "NextMarker", registry_record_name(records[max]));
+    size_t shown = count < (size_t)max ? count : (size_t)max;
+    for (size_t i = 0; i < shown; i++)
+        names[i] = registry_record_name(records[i]);
+    mapping_find_functions(api->options.registry, who->account, who->region, names, shown, mapped);
+    for (size_t i = 0; i < shown; i++)
+        cJSON_AddItemToArray(list, function_here(records[i], mapped[i]));
+    if (count > shown)
+        cJSON_AddStringToObject(body, "NextMarker", registry_record_name(records[shown]));
     free(records);
     front_door_reply_json(req, 200, body);
 }

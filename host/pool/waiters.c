@@ -90,6 +90,7 @@ void waiter_fail(struct pool_waiter *waiter, enum pool_failure failure, const ch
     struct version *version = waiter->version;
     void *arg = waiter->arg;
     unlink_waiter(waiter);
+    pool_check_drained(waiter->pool);
     free(waiter);
     version_put(version);
     events->failed(arg, failure, message);
@@ -197,6 +198,7 @@ void pool_cancel(struct pool_waiter *waiter)
 {
     struct version *version = waiter->version;
     unlink_waiter(waiter);
+    pool_check_drained(waiter->pool);
     free(waiter);
     version_put(version);
 }

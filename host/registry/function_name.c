@@ -57,6 +57,15 @@ int function_name_parse(const char *identifier, const char *qualifier, const cha
     return 0;
 }
 
+bool function_name_version(const char *qualifier, uint64_t *ret_number)
+{
+    int64_t number;
+    if (*qualifier < '1' || *qualifier > '9' || !str_to_i64(qualifier, 1, INT64_MAX, &number))
+        return false;
+    *ret_number = (uint64_t)number;
+    return true;
+}
+
 void function_name_arn(const struct function_name *name, const char *qualifier, char *out)
 {
     arn_function_format(name->region, name->account, name->name, qualifier, out);

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/err.h"
 
@@ -26,6 +27,10 @@ struct function_name {
  * ERR_NOT_FOUND: an ARN of another region; ERR_DENIED: an ARN of another account. */
 int function_name_parse(const char *identifier, const char *qualifier, const char *account, const char *region,
                         struct function_name *ret_name, struct err *err) WARN_UNUSED;
+
+/* The number of a published version as it is written everywhere, without zeros before it: versions are also compared and stored as
+ * text, so that "007" must be no other way to say "7". False, ret_number untouched: the qualifier is none. */
+bool function_name_version(const char *qualifier, uint64_t *ret_number);
 
 /* The ARN into out (FUNCTION_ARN_BYTES); a NULL or empty qualifier is left out. */
 void function_name_arn(const struct function_name *name, const char *qualifier, char *out);

@@ -258,6 +258,6 @@ struct version_row *record_row(const struct function_record *record, const char 
 {
     if (qualifier == NULL || *qualifier == '\0' || str_eq(qualifier, "$LATEST"))
         return record->latest;
-    int64_t number;
-    return str_to_i64(qualifier, 1, INT64_MAX, &number) ? record_published(record, (uint64_t)number) : NULL;
+    uint64_t number;
+    return function_name_version(qualifier, &number) ? record_published(record, number) : NULL;
 }

@@ -52,7 +52,7 @@ static void read_wish(const struct function_record *record, const struct setting
 {
     CLEANUP(json_freep) cJSON *document = NULL;
     struct err err;
-    int64_t number;
+    uint64_t number;
     *wish = (struct wish){.qualifier = view->qualifier};
     if (json_parse(view->value, strlen(view->value), &document, &err) < 0)
         return;
@@ -60,8 +60,8 @@ static void read_wish(const struct function_record *record, const struct setting
     wish->modified_ms = json_int(document, "LastModified", 0);
     wish->moves_from = (uint64_t)json_int(document, "MovesFrom", 0);
     const struct alias_route *route = record_alias(record, view->qualifier);
-    if (str_to_i64(view->qualifier, 1, INT64_MAX, &number))
-        add_row(wish, record_published(record, (uint64_t)number), wish->requested);
+    if (function_name_version(view->qualifier, &number))
+        add_row(wish, record_published(record, number), wish->requested);
     else if (route != NULL)
         add_alias(wish, record, route);
 }

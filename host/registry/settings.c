@@ -58,21 +58,18 @@ static void read_route(const char *value, struct alias_route *route)
 {
     cJSON *alias = NULL;
     struct err err;
-    int64_t number;
     *route = (struct alias_route){0};
     if (json_parse(value, strlen(value), &alias, &err) < 0)
         return;
     const char *version = json_str(alias, "FunctionVersion");
     if (version != NULL && str_eq(version, "$LATEST"))
         route->latest = true;
-    else if (version != NULL && str_to_i64(version, 1, INT64_MAX, &number))
-        route->version = (uint64_t)number;
+    else if (version != NULL)
+        (void)function_name_version(version, &route->version);
     const cJSON *weights = json_get(json_get(alias, "RoutingConfig"), "AdditionalVersionWeights");
     const cJSON *weight = weights != NULL ? weights->child : NULL;
-    if (weight != NULL && cJSON_IsNumber(weight) && str_to_i64(weight->string, 1, INT64_MAX, &number)) {
-        route->second = (uint64_t)number;
+    if (weight != NULL && cJSON_IsNumber(weight) && function_name_version(weight->string, &route->second))
         route->second_weight = weight->valuedouble;
-    }
     cJSON_Delete(alias);
 }
 

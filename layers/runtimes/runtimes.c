@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,19 +113,22 @@ static enum runtime_language language_of_identifier(const char *name)
                                           : RUNTIME_OTHER;
 }
 
-static int scan_list(struct runtimes *runtimes, const char *file, struct err *err)
+/* One that cannot be read is left aside, and said to be: what is under /usr still runs. */
+static void scan_list(struct runtimes *runtimes, const char *file)
 {
     CLEANUP(freep) char *text = NULL;
-    int rc = fd_read_file(AT_FDCWD, file, LIST_BYTES_MAX, &text, NULL, err);
-    if (rc < 0)
-        return err->kind == ERR_NOT_FOUND ? 0 : rc;
+    struct err err;
+    if (fd_read_file(AT_FDCWD, file, LIST_BYTES_MAX, &text, NULL, &err) < 0) {
+        if (err.kind != ERR_NOT_FOUND)
+            log_warn("runtime.list", "file=%s error=\"%s\"", file, err.msg);
+        return;
+    }
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        char name[64], path[RUNTIME_PATH_MAX];
+        char name[RUNTIME_NAME_MAX + 1], path[RUNTIME_PATH_MAX];
         if (line[0] != '#' && sscanf(line, "%63s %255[^\n]", name, path) == 2)
             try(runtimes, language_of_identifier(name), path, "added");
     }
-    return 0;
 }
 
 /* Of two with the same version, the one that somebody asked for comes first. */
@@ -149,11 +153,8 @@ int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_
     if (!runtimes)
         return err_set(err, ERR_NO_MEMORY, "no memory for the list of runtimes");
     runtimes->may_show = options->may_show;
-    int rc = options->extra_file ? scan_list(runtimes, options->extra_file, err) : 0;
-    if (rc < 0) {
-        free(runtimes);
-        return rc;
-    }
+    if (options->extra_file)
+        scan_list(runtimes, options->extra_file);
     CLEANUP(freep) char *path = strdup(options->search_path ? options->search_path : "");
     char *rest = NULL;
     for (char *dir = strtok_r(path, ":", &rest); dir; dir = strtok_r(NULL, ":", &rest))
@@ -250,12 +251,63 @@ int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool
 
 /* ---- adding */
 
+static bool has_line(const char *text, const char *line)
+{
+    for (const char *at = strstr(text, line); at; at = strstr(at + 1, line))
+        if (at == text || at[-1] == '\n')
+            return true;
+    return false;
+}
+
+/* A name in a directory that was renamed outlasts a crash once the directory is on the disk. */
+static int sync_directory_of(const char *file, struct err *err)
+{
+    CLEANUP(freep) char *copy = str_format("%s", file);
+    CLEANUP(fd_closep) int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? err_errno(err, "fsync of the directory of %s", file) : 0;
+}
+
+/* The whole new file or the whole old one: a disk that is full, or a crash, leaves no half line. */
+static int replace_file(const char *file, const char *text, size_t len, struct err *err)
+{
+    CLEANUP(freep) char *fresh = str_format("%s.new", file);
+    CLEANUP(fd_closep) int fd = open(fresh, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, "opening %s", fresh);
+    int rc = fd_write_all(fd, text, len, err);
+    if (rc == 0 && fsync(fd) < 0)
+        rc = err_errno(err, "fsync of %s", fresh);
+    if (rc == 0 && rename(fresh, file) < 0)
+        rc = err_errno(err, "renaming %s", fresh);
+    if (rc < 0)
+        (void)unlink(fresh);
+    return rc < 0 ? rc : sync_directory_of(file, err);
+}
+
+static int append_to_list(const char *file, const char *name, const char *path, struct err *err)
+{
+    CLEANUP(freep) char *before = NULL;
+    int rc = fd_read_file(AT_FDCWD, file, LIST_BYTES_MAX, &before, NULL, err);
+    if (rc < 0 && err->kind != ERR_NOT_FOUND)
+        return rc;
+    const char *text = before ? before : "";
+    CLEANUP(freep) char *line = str_format("%s %s\n", name, path);
+    if (has_line(text, line))
+        return 0;
+    CLEANUP(freep) char *after = str_format("%s%s%s", text, *text && !str_ends(text, "\n") ? "\n" : "", line);
+    if (strlen(after) > LIST_BYTES_MAX)
+        return err_set(err, ERR_LIMIT, "%s is full: it has no room for another interpreter", file);
+    return replace_file(file, after, strlen(after), err);
+}
+
 int runtimes_add(const struct runtimes_options *options, const char *name, const char *path, struct err *err)
 {
     enum runtime_language language = language_of_identifier(name);
+    if (strlen(name) > RUNTIME_NAME_MAX)
+        return err_set(err, ERR_INVALID, "\"%.64s...\" is too long a name: at most %d bytes", name, RUNTIME_NAME_MAX);
     if (language != RUNTIME_PYTHON && language != RUNTIME_NODE)
         return err_set(err, ERR_INVALID, "\"%.64s\" is no runtime that takes an interpreter: python3.N or nodejsN.x", name);
-    if (path[0] != '/' || strlen(path) >= RUNTIME_PATH_MAX || strpbrk(path, "\n:,\\") || strpbrk(name, " \t\n"))
+    if (path[0] != '/' || strlen(path) >= RUNTIME_PATH_MAX || strpbrk(path, "\n:,\\") || strpbrk(name, " \t\n\v\f\r"))
         return err_set(err, ERR_INVALID, "\"%.200s\" is no absolute path of an interpreter (without ':', ',' or '\\')", path);
     CLEANUP(freep) struct runtimes *probe = calloc(1, sizeof *probe);
     if (!probe)
@@ -266,12 +318,5 @@ int runtimes_add(const struct runtimes_options *options, const char *name, const
     int want = version_wanted(name, language);
     if (want && want != version_of(&probe->list[0]))
         return err_set(err, ERR_INVALID, "\"%.200s\" is version %s, not %.64s", path, probe->list[0].version, name);
-    CLEANUP(fd_closep) int fd = open(options->extra_file, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_errno(err, "opening %s", options->extra_file);
-    CLEANUP(freep) char *line = str_format("%s %s\n", name, path);
-    int rc = fd_write_all(fd, line, strlen(line), err);
-    if (rc == 0 && fsync(fd) < 0)
-        rc = err_errno(err, "fsync of %s", options->extra_file);
-    return rc;
+    return append_to_list(options->extra_file, name, path, err);
 }

@@ -12,6 +12,7 @@
 #include "lib/base/err.h"
 
 #define RUNTIME_PATH_MAX 256
+#define RUNTIME_NAME_MAX 63
 
 enum runtime_language { RUNTIME_NONE, RUNTIME_PYTHON, RUNTIME_NODE, RUNTIME_PROVIDED, RUNTIME_OTHER };
 enum runtime_status { RUNTIME_CURRENT, RUNTIME_RETIRED, RUNTIME_UNKNOWN };
@@ -59,5 +60,6 @@ enum runtime_status runtime_status(const char *identifier, const char **ret_repl
 int runtimes_match(const struct runtimes *runtimes, const char *identifier, bool exact_only, struct runtime_match *ret_match,
                    struct err *err) WARN_UNUSED;
 /* Registers an interpreter in options' extra_file (made if need be): NAME is python3.N or nodejsN.x or the like, PATH an executable that
- * answers as that language. ERR_INVALID says what is wrong with either. Takes effect at the next scan. */
+ * answers as that language; one that is in it already under that name is not added again. ERR_INVALID says what is wrong with either,
+ * ERR_LIMIT that the file is full. Takes effect at the next scan. One call at a time. */
 int runtimes_add(const struct runtimes_options *options, const char *name, const char *path, struct err *err) WARN_UNUSED;

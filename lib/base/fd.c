@@ -148,10 +148,11 @@ ssize_t fd_recv(int sock, void *msg, size_t len, int *ret_fds, size_t *ret_nfds,
         memcpy(fds, CMSG_DATA(h), nfds * sizeof(int));
     }
     if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-        for (size_t i = 0; i < nfds; i++)
-            close(fds[i]);
-        return err_set(err, ERR_CORRUPT, "a message was longer than %zu bytes or had too many descriptors", len);
+        while (nfds > 0)
+            close(fds[--nfds]);
     }
+    if (m.msg_flags & MSG_TRUNC)
+        return err_set(err, ERR_CORRUPT, "a message was longer than %zu bytes", len);
     memcpy(ret_fds, fds, nfds * sizeof(int));
     *ret_nfds = nfds;
     return n;

@@ -32,6 +32,7 @@ int fd_write_file(int dirfd, const char *path, const char *text, struct err *err
 int fd_send(int sock, const void *msg, size_t len, const int *fds, size_t nfds, struct err *err) WARN_UNUSED;
 
 /* Receives one message of at most len bytes; returns its length, 0 at the end of the stream, or a negative error
- * (err->code EAGAIN when there is none). The received descriptors are close-on-exec and belong to the caller; a message
- * that was cut, or had more than FD_PASS_MAX descriptors, is ERR_CORRUPT and its descriptors are closed. */
+ * (err->code EAGAIN when there is none). The received descriptors are close-on-exec and belong to the caller. A message
+ * that was cut is ERR_CORRUPT and its descriptors are closed. Of one whose descriptors did not all come (unix(7): this process may
+ * open no more files, or they were more than FD_PASS_MAX) the others are closed too and *ret_nfds is 0: who needs them counts. */
 ssize_t fd_recv(int sock, void *msg, size_t len, int *ret_fds, size_t *ret_nfds, struct err *err) WARN_UNUSED;

@@ -52,6 +52,23 @@ def test_adding_says_what_is_wrong(stoke):
         assert status == 400 and word in body["Message"], (name, path, body)
 
 
+def test_adding_leaves_a_daemon_that_starts_again(make_stoke):
+    """Neither a name of any length nor the same interpreter over and over makes a list that the next start cannot read."""
+    stoke = make_stoke()
+    listed = pathlib.Path(stoke.data, "runtimes.list")
+    status, body = add(stoke, "python" + "3" * 70000, "/usr/bin/python3.11")
+    assert status == 400 and "too long" in body["Message"]
+    assert not listed.exists()
+    for _ in range(3):
+        assert add(stoke, "python3.11", "/usr/bin/python3.11")[0] == 200
+    assert listed.read_text() == "python3.11 /usr/bin/python3.11\n"
+    stoke.stop()
+    listed.write_text("#" * 70000)  # as one that has grown without a bound
+    stoke.start()
+    assert stoke.request("GET", "/_stoke/health")[0] == 200
+    assert str(listed) in stoke.log()
+
+
 def test_what_a_sandbox_cannot_show_is_not_added(stoke, slow_python):
     """An interpreter below /tmp would answer here and be missing in every sandbox, which has a /tmp of its own."""
     library = slow_python.parent / "lib/python3.11"

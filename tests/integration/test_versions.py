@@ -182,3 +182,24 @@ def test_all_of_it_is_there_after_a_kill(make_stoke, name):
     assert {k: after[k] for k in after if k != "ResponseMetadata"} == {k: before[k] for k in before if k != "ResponseMetadata"}
     assert client.list_versions_by_function(FunctionName=name)["Versions"][1]["Version"] == "1"
     assert ask(client, name, Qualifier="live")[0] == "1"
+
+
+def test_a_version_has_one_name(client, function):
+    """Zeros before a version's number make it the name of no version, for whoever compares numbers and for whoever compares text."""
+    missing = "ResourceNotFoundException"
+    client.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
+    client.delete_function(FunctionName=function, Qualifier="01")  # as of any version that is not there
+    assert ask(client, function, Qualifier="live")[0] == "1"
+    for call, params in [(client.get_function, {"Qualifier": "01"}), (client.get_function_configuration, {"Qualifier": "002"}),
+                         (client.invoke, {"Qualifier": "01"}), (client.get_policy, {"Qualifier": "01"}),
+                         (client.put_function_event_invoke_config, {"Qualifier": "01", "MaximumRetryAttempts": 1}),
+                         (client.put_provisioned_concurrency_config, {"Qualifier": "01", "ProvisionedConcurrentExecutions": 1}),
+                         (client.update_alias, {"Name": "live", "FunctionVersion": "02"}),
+                         (client.create_alias, {"Name": "next", "FunctionVersion": "01"}),
+                         (client.create_alias, {"Name": "half", "FunctionVersion": "1",
+                                                "RoutingConfig": {"AdditionalVersionWeights": {"01": 0.5}}})]:
+        assert error_of(call, FunctionName=function, **params)[0] == missing, params
+    assert [a["Name"] for a in client.list_aliases(FunctionName=function)["Aliases"]] == ["live"]
+    client.delete_alias(FunctionName=function, Name="live")
+    client.delete_function(FunctionName=function, Qualifier="1")
+    assert error_of(client.get_function, FunctionName=function, Qualifier="1")[0] == missing

@@ -229,20 +229,3 @@ void list_event_source_mappings(struct api_call *call)
     free(views);
     call_reply(call, out);
 }
-
-cJSON *mapping_functions(struct registry *registry, const char *account, const char *region)
-{
-    struct resource_view *views;
-    cJSON *names = cJSON_CreateObject();
-    size_t count = resource_list(resource_shelf_find(registry, account, region, RESOURCE_EVENT_SOURCE), &views);
-    for (size_t i = 0; i < count; i++) {
-        const cJSON *mapping = resource_json(&views[i]);
-        struct arn_function function;
-        struct err err;
-        const char *arn = json_str(mapping, "FunctionArn");
-        if (arn != NULL && arn_function_parse(arn, &function, &err) == 0 && json_get(names, function.name) == NULL)
-            cJSON_AddTrueToObject(names, function.name);
-    }
-    free(views);
-    return names;
-}

@@ -6,5 +6,7 @@
 
 /* The mappings of the call's account and region. NULL: there was never one. */
 struct resource_shelf *mapping_shelf(const struct api_call *call);
-/* The names of the functions that have mappings, as the members of an object of the caller's. */
-cJSON *mapping_functions(struct registry *registry, const char *account, const char *region);
+/* Which of the functions of an account and region have mappings: ret_mapped[i] is about names[i]. names: sorted, each once. Looks at every
+ * mapping once, however many there are (mapped.c). */
+void mapping_find_functions(struct registry *registry, const char *account, const char *region, const char *const *names, size_t count,
+                            bool *ret_mapped);

@@ -52,8 +52,8 @@ static bool has_version(struct api_call *call, struct function_record *record, c
     struct function_facts facts;
     struct err err;
     char arn[FUNCTION_ARN_BYTES];
-    int64_t number;
-    bool is_version = str_eq(version, LATEST) || str_to_i64(version, 1, INT64_MAX, &number);
+    uint64_t number;
+    bool is_version = str_eq(version, LATEST) || function_name_version(version, &number);
     if (is_version && registry_describe(record, version, &facts, &err) == 0)
         return true;
     function_name_arn(name, version, arn);

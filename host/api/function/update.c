@@ -8,6 +8,7 @@
 #include "host/api/function/function.h"
 #include "host/api/handlers.h"
 #include "host/api/layer/layer.h"
+#include "host/api/settings/common.h"
 #include "lib/base/log.h"
 #include "lib/base/strutil.h"
 
@@ -201,22 +202,22 @@ static void deleted(void *arg, struct function_record *record, const struct err 
     answer_deleted(call);
 }
 
-/* An alias that routes to the version keeps it. A version that is not there is gone already. */
+/* An alias that routes to the version keeps it. A version that is not there, such as "007", is gone already. */
 static void delete_version(struct api_call *call, struct function_record *record, const char *qualifier)
 {
     struct function_facts facts;
     struct err err;
-    int64_t number;
-    if (!str_to_i64(qualifier, 1, INT64_MAX, &number)) {
+    uint64_t number;
+    if (!target_is_version(qualifier)) {
         call_fail(call, "InvalidParameterValueException", "Deletion of aliases is not currently supported.");
         return;
     }
     CLEANUP(freep) char *users = alias_users(record, qualifier);
     if (users != NULL)
         call_fail(call, "ResourceConflictException", "Unable to delete version because the following aliases reference it: [%s]", users);
-    else if (registry_describe(record, qualifier, &facts, &err) < 0)
+    else if (!function_name_version(qualifier, &number) || registry_describe(record, qualifier, &facts, &err) < 0)
         answer_deleted(call);
-    else if (registry_delete_version(record, (uint64_t)number, deleted, call, &err) < 0)
+    else if (registry_delete_version(record, number, deleted, call, &err) < 0)
         call_fail_err(call, &err);
 }
 

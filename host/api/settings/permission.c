@@ -50,9 +50,9 @@ static void write_policy(struct function_record *record, const char *qualifier, 
     struct setting_change changes[2] = {{SETTING_POLICY, qualifier, text}};
     CLEANUP(json_freep) cJSON *alias = setting_get(record, SETTING_ALIAS, qualifier);
     if (alias == NULL) {
-        int64_t version = 0;
-        (void)str_to_i64(qualifier, 1, INT64_MAX, &version);
-        registry_settings_revise(record, (uint64_t)version, changes, 1, done, arg);
+        uint64_t version = 0;
+        (void)function_name_version(qualifier, &version);
+        registry_settings_revise(record, version, changes, 1, done, arg);
         return;
     }
     char revision[ID_UUID_BYTES];

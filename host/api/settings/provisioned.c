@@ -277,7 +277,6 @@ void list_provisioned_concurrency_configs(struct api_call *call)
 void provisioned_alias_begin(struct function_record *record, const char *name, cJSON *alias, struct alias_move *ret_move)
 {
     struct provisioned_config config = {0};
-    int64_t number = 0;
     const char *version = json_str(alias, "FunctionVersion");
     *ret_move = (struct alias_move){.provisioned = registry_provisioned_find(record, name, &config)};
     if (!ret_move->provisioned)
@@ -287,8 +286,8 @@ void provisioned_alias_begin(struct function_record *record, const char *name, c
     ret_move->from = registry_provisioned_moves_from(record, name);
     if (ret_move->from != 0)
         cJSON_DeleteItemFromObjectCaseSensitive(alias, ROUTING); /* ours; the checks are about the user's */
-    else if (version != NULL && str_to_i64(version, 1, INT64_MAX, &number))
-        ret_move->serves = (uint64_t)number;
+    else if (version != NULL)
+        (void)function_name_version(version, &ret_move->serves);
     if (ret_move->from != 0)
         ret_move->serves = ret_move->from;
     (void)str_copy(ret_move->version, sizeof(ret_move->version), version != NULL ? version : "");
@@ -305,13 +304,13 @@ bool provisioned_alias_check(struct api_call *call, const struct alias_move *mov
 char *provisioned_alias_end(const struct alias_move *move, cJSON *alias, bool routing_given)
 {
     const char *version = json_str(alias, "FunctionVersion");
-    int64_t number = 0;
-    if (!move->provisioned || !str_to_i64(version, 1, INT64_MAX, &number))
+    uint64_t number = 0;
+    if (!move->provisioned || !function_name_version(version, &number))
         return NULL;
     bool moves = !str_eq(version, move->version), weighted = json_get(alias, ROUTING) != NULL;
     bool goes_on = move->from != 0 && !moves && !routing_given;
     uint64_t from = 0;
-    if (!weighted && (moves || goes_on) && move->serves != (uint64_t)number)
+    if (!weighted && (moves || goes_on) && move->serves != number)
         from = move->serves;
     if (from != 0) {
         char key[24];

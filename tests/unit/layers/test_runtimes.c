@@ -1,12 +1,16 @@
 /* Finding interpreters and matching identifiers, with made-up interpreters that only know their version. */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "layers/runtimes/interpreter.h"
 #include "layers/unpack.h"
 #include "lib/base/clock.h"
+#include "lib/base/fd.h"
 #include "lib/base/strutil.h"
 #include "tests/unit/cunit.h"
 
@@ -144,6 +148,92 @@ static void test_runtimes_add(void)
     tear_down();
 }
 
+static char *read_list(const char *list)
+{
+    char *text = NULL;
+    struct err err;
+    CU_ASSERT_EQUAL_FATAL(fd_read_file(AT_FDCWD, list, 1 << 20, &text, NULL, &err), 0);
+    return text;
+}
+
+static void write_list(const char *list, const char *text)
+{
+    FILE *f = fopen(list, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void test_runtimes_add_stays_bounded(void)
+{
+    set_up();
+    fake_python("elsewhere/deep/", 95, "3.95.4");
+    CLEANUP(freep) char *list = str_format("%s/runtimes.list", dir);
+    CLEANUP(freep) char *fresh = str_format("%s.new", list);
+    CLEANUP(freep) char *good = str_format("%s/elsewhere/deep/bin/python3.95", dir);
+    CLEANUP(freep) char *line = str_format("python3.95 %s\n", good);
+    CLEANUP(freep) char *long_name = str_format("python%070000d", 0);
+    const struct runtimes_options options = {.extra_file = list};
+    struct err err;
+    CU_ASSERT_EQUAL(runtimes_add(&options, long_name, good, &err), -ERR_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.msg, "too long a name"));
+    CU_ASSERT_EQUAL(access(list, F_OK), -1);
+    /* one that is there is not added again; what somebody wrote by hand stays, and the line after it is one of its own */
+    write_list(list, "# ours");
+    CLEANUP(freep) char *wanted = str_format("# ours\n%s", line);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), 0);
+        CLEANUP(freep) char *text = read_list(list);
+        CU_ASSERT_STRING_EQUAL(text, wanted);
+    }
+    CU_ASSERT_EQUAL(access(fresh, F_OK), -1);
+    /* a full one stays as it is, and readable */
+    CLEANUP(freep) char *full = str_format("#%065500d\n", 0);
+    write_list(list, full);
+    CU_ASSERT_EQUAL(runtimes_add(&options, "python3.95", good, &err), -ERR_LIMIT);
+    CLEANUP(freep) char *still = read_list(list);
+    CU_ASSERT_STRING_EQUAL(still, full);
+    runtimes_free(scan());
+    tear_down();
+}
+
+/* A disk that is full leaves the list as it was. The limit on the size of a file plays the disk. */
+static void test_runtimes_add_on_a_full_disk(void)
+{
+    set_up();
+    fake_python("elsewhere/deep/", 95, "3.95.4");
+    CLEANUP(freep) char *list = str_format("%s/runtimes.list", dir);
+    CLEANUP(freep) char *fresh = str_format("%s.new", list);
+    CLEANUP(freep) char *good = str_format("%s/elsewhere/deep/bin/python3.95", dir);
+    struct rlimit limit;
+    struct err err;
+    write_list(list, "# ours\n");
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &(struct rlimit){20, limit.rlim_max}), 0);
+    int rc = runtimes_add(&(struct runtimes_options){.extra_file = list}, "python3.95", good, &err);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CU_ASSERT(rc < 0 && err.code == EFBIG);
+    CLEANUP(freep) char *text = read_list(list);
+    CU_ASSERT_STRING_EQUAL(text, "# ours\n");
+    CU_ASSERT_EQUAL(access(fresh, F_OK), -1);
+    tear_down();
+}
+
+/* A list that cannot be read keeps nobody from starting. */
+static void test_runtimes_scan_without_its_list(void)
+{
+    set_up();
+    fake_python("", 97, "3.97.1");
+    CLEANUP(freep) char *list = str_format("%s/runtimes.list", dir);
+    CLEANUP(freep) char *text = str_format("#%070000d\n", 0);
+    write_list(list, text);
+    struct runtimes *runtimes = scan();
+    CU_ASSERT_PTR_NOT_NULL(find(runtimes, "3.97.1"));
+    runtimes_free(runtimes);
+    tear_down();
+}
+
 /* What a sandbox would have to show decides, not the name by which a program was found. */
 static void test_runtimes_prefix(void)
 {
@@ -195,5 +285,6 @@ static void test_runtime_status(void)
     CU_ASSERT_EQUAL(runtime_status("", NULL), RUNTIME_UNKNOWN);
 }
 
-TEST_MAIN("runtimes", TEST(test_runtimes_scan), TEST(test_runtimes_match), TEST(test_runtimes_add), TEST(test_runtimes_prefix),
+TEST_MAIN("runtimes", TEST(test_runtimes_scan), TEST(test_runtimes_match), TEST(test_runtimes_add), TEST(test_runtimes_add_stays_bounded),
+          TEST(test_runtimes_add_on_a_full_disk), TEST(test_runtimes_scan_without_its_list), TEST(test_runtimes_prefix),
           TEST(test_interpreter_that_hangs), TEST(test_runtime_status))

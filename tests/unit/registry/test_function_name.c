@@ -41,6 +41,21 @@ static void test_function_name_qualifier(void)
     CU_ASSERT_STRING_EQUAL(err.msg, "The derived qualifier from the function name does not match the specified qualifier.");
 }
 
+static void test_function_name_version(void)
+{
+    uint64_t number = 42;
+    static const char *const none[] = {"", "0", "007", "01", "-7", "+7", " 7", "7 ", "7a", "live", "$LATEST", "9223372036854775808"};
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+        CU_ASSERT_FALSE(function_name_version(none[i], &number));
+    CU_ASSERT_EQUAL(number, 42);
+    CU_ASSERT_TRUE(function_name_version("7", &number));
+    CU_ASSERT_EQUAL(number, 7);
+    CU_ASSERT_TRUE(function_name_version("10", &number));
+    CU_ASSERT_EQUAL(number, 10);
+    CU_ASSERT_TRUE(function_name_version("9223372036854775807", &number));
+    CU_ASSERT_EQUAL(number, INT64_MAX);
+}
+
 static void test_function_name_refuses(void)
 {
     CU_ASSERT_EQUAL(parse("arn:aws:lambda:eu-central-1:111111111111:function:hello", NULL), -ERR_NOT_FOUND);
@@ -67,4 +82,5 @@ static void test_function_name_refuses(void)
     CU_ASSERT_EQUAL(parse(longest, NULL), -ERR_INVALID);
 }
 
-TEST_MAIN("function_name", TEST(test_function_name_forms), TEST(test_function_name_qualifier), TEST(test_function_name_refuses))
+TEST_MAIN("function_name", TEST(test_function_name_forms), TEST(test_function_name_qualifier), TEST(test_function_name_version),
+          TEST(test_function_name_refuses))

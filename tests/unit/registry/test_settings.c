@@ -122,6 +122,21 @@ static void test_settings_revise(void)
     fixture_end();
 }
 
+/* Neither a qualifier nor an alias reads "01" as version 1. */
+static void test_settings_versions_have_one_name(void)
+{
+    struct function_facts facts;
+    begin();
+    struct function_record *record = create();
+    const struct setting_change alias = {SETTING_ALIAS, "live", "{\"FunctionVersion\":\"01\"}"};
+    registry_settings_write(record, &alias, 1, on_written, NULL);
+    wait_for(2);
+    CU_ASSERT_EQUAL(registry_describe(record, "1", &facts, &err), 0);
+    CU_ASSERT_EQUAL(registry_describe(record, "01", &facts, &err), -ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(registry_describe(record, "live", &facts, &err), -ERR_NOT_FOUND);
+    fixture_end();
+}
+
 static void test_settings_go_with_their_version(void)
 {
     begin();
@@ -163,5 +178,5 @@ static void test_settings_all_of_a_qualifier(void)
     fixture_end();
 }
 
-TEST_MAIN("settings", TEST(test_settings_of_a_new_function), TEST(test_settings_revise), TEST(test_settings_go_with_their_version),
-          TEST(test_settings_all_of_a_qualifier))
+TEST_MAIN("settings", TEST(test_settings_of_a_new_function), TEST(test_settings_revise), TEST(test_settings_versions_have_one_name),
+          TEST(test_settings_go_with_their_version), TEST(test_settings_all_of_a_qualifier))

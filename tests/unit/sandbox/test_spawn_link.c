@@ -1,6 +1,7 @@
 /* The socket between stoked and the spawner: order, descriptors, a peer that does not read, a peer that breaks off. */
 #include "sandbox/spawn_link.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +108,32 @@ static void test_spawn_link_nonsense(void)
     loop_free(loop);
 }
 
+/* A process at its limit of open files loses the descriptors of a message, not the peer. */
+static void test_spawn_link_without_descriptors(void)
+{
+    struct loop *loop;
+    struct err err;
+    struct seen seen[2] = {{0}};
+    struct spawn_link *a, *b;
+    struct rlimit limit;
+    CU_ASSERT_EQUAL_FATAL(loop_new(&loop, &err), 0);
+    make_pair(loop, seen, &a, &b);
+    int fd = dup(1);
+    CU_ASSERT_EQUAL(spawn_link_send(a, &(struct spawn_msg){.op = 1, .room_id = 1}, &fd, 1, &err), 0);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, limit.rlim_max}), 0);
+    loop_run_once(loop, 100);
+    CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CU_ASSERT(seen[1].messages == 1 && seen[1].fds == 0 && seen[1].ended == 0);
+    fd = dup(1);
+    CU_ASSERT_EQUAL(spawn_link_send(a, &(struct spawn_msg){.op = 1, .room_id = 2}, &fd, 1, &err), 0);
+    loop_run_once(loop, 100);
+    CU_ASSERT(seen[1].messages == 2 && seen[1].fds == 1 && seen[1].ended == 0);
+    spawn_link_free(a);
+    spawn_link_free(b);
+    loop_free(loop);
+}
+
 static void test_spawn_link_freed_in_callback(void)
 {
     struct loop *loop;
@@ -126,4 +153,4 @@ static void test_spawn_link_freed_in_callback(void)
 }
 
 TEST_MAIN("spawn_link", TEST(test_spawn_link_queue), TEST(test_spawn_link_limit), TEST(test_spawn_link_nonsense),
-          TEST(test_spawn_link_freed_in_callback))
+          TEST(test_spawn_link_without_descriptors), TEST(test_spawn_link_freed_in_callback))
