@@ -239,6 +239,7 @@ void app_free(struct app *app)
         registry_on_provisioned(app->registry, NULL, NULL);
         registry_on_unused(app->registry, NULL, NULL);
     }
+    reclaim_stop(app->reclaim);
     finish_work(app);
     if (app->invoke != NULL)
         invoke_free(app->invoke);

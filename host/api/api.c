@@ -126,6 +126,12 @@ void api_hold_uploads(struct api *api, bool hold)
         code_release_held(api);
 }
 
+void api_on_uploads_ended(struct api *api, void (*fn)(void *arg), void *arg)
+{
+    api->uploads_ended = fn;
+    api->uploads_ended_arg = arg;
+}
+
 /* A function at its own endpoint is itself, whatever key it sends. */
 static void act_as_caller(struct api_call *call)
 {

@@ -58,3 +58,5 @@ unsigned api_working(const struct api *api);
 /* Archives on their way to the store; while they are held, new ones wait for the release. For host/reclaim.c. */
 bool api_uploading(const struct api *api);
 void api_hold_uploads(struct api *api, bool hold);
+/* Set once: fn(arg) runs when the last upload under way has ended, and what it stored is used by whoever uploaded it. */
+void api_on_uploads_ended(struct api *api, void (*fn)(void *arg), void *arg);

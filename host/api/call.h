@@ -21,6 +21,8 @@ struct api {
     unsigned uploads;      /* handed to the job threads */
     bool uploads_held, adding_runtime;
     STAILQ_HEAD(, upload) held;
+    void (*uploads_ended)(void *arg); /* may be NULL */
+    void *uploads_ended_arg;
     unsigned char secret[32]; /* signs the addresses of archives; new at each start */
 };
 

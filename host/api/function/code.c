@@ -72,11 +72,13 @@ static void upload_work(void *arg)
 static void upload_done(void *arg)
 {
     struct upload *upload = arg;
-    upload->api->upload_bytes -= upload->taken;
-    upload->api->uploads--;
+    struct api *api = upload->api;
+    api->upload_bytes -= upload->taken;
     upload->done(upload->arg, upload->failed ? NULL : &upload->archive, upload->failed ? &upload->err : NULL);
     free(upload->data);
     free(upload);
+    if (--api->uploads == 0 && api->uploads_ended != NULL)
+        api->uploads_ended(api->uploads_ended_arg);
 }
 
 static void submit(struct upload *upload)
