@@ -17,13 +17,27 @@ static struct http_slice slice_of(h2o_iovec_t v)
 
 /* ---- requests ---- */
 
+static void hand_out(struct http_req *req)
+{
+    struct http_listener *listener = req->conn->listener;
+    req->conn->pending = req;
+    listener->bodies_bytes += req->body_bytes;
+    listener->server->pending++;
+}
+
+static void take_back(struct http_req *req)
+{
+    req->conn->pending = NULL;
+    req->conn->listener->server->pending--;
+}
+
+/* The reply is out, or cut: h2o keeps the body until then. */
 static void on_request_disposed(void *arg)
 {
     struct http_req *req = arg; /* in the request's pool: nothing to free */
-    if (req->conn->pending == req) {
-        req->conn->pending = NULL;
-        req->conn->listener->server->pending--;
-    }
+    req->conn->listener->bodies_bytes -= req->body_bytes;
+    if (req->conn->pending == req)
+        take_back(req);
 }
 
 static const char *reason_of(int status)
@@ -110,7 +124,7 @@ static void add_header(h2o_req_t *h2o, const struct http_header *header)
 static const struct http_reply *refusal_of(const struct conn *conn, int status)
 {
     const struct http_server *server = conn->listener->server;
-    return server->options.refusal ? server->options.refusal(status) : NULL;
+    return server->options.refusal ? server->options.refusal(status, conn->listener->limits.small_bodies) : NULL;
 }
 
 struct refusal_stream {
@@ -188,11 +202,15 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
         refuse(h2o, conn, status, fault);
         return 0;
     }
+    size_t most = conn->listener->limits.bodies_bytes_max;
+    if (most > 0 && h2o->entity.len > 0 && conn->listener->bodies_bytes + h2o->entity.len > most) {
+        refuse(h2o, conn, 429, "too many bytes of requests at once");
+        return 0;
+    }
     struct http_req *req = h2o_mem_alloc_shared(&h2o->pool, sizeof *req, on_request_disposed);
-    *req = (struct http_req){.h2o = h2o, .conn = conn};
-    conn->pending = req;
+    *req = (struct http_req){.h2o = h2o, .conn = conn, .body_bytes = h2o->entity.len};
     conn->receiving = false;
-    server->pending++;
+    hand_out(req);
     server->on_request(server->arg, req);
     return 0;
 }
@@ -201,10 +219,8 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
 static void settle(struct http_req *req)
 {
     struct conn *conn = req->conn;
-    conn->pending = NULL;
-    conn->listener->server->pending--;
+    take_back(req);
     conn->since_us = clock_mono_us();
-    conn->bytes_seen = conn->sock->bytes_read;
     conn->receiving = false;
 }
 
