@@ -20,8 +20,10 @@
 #include "lib/base/strutil.h"
 
 #define PREPARE_FUNCTIONS_MAX 64
-#define ENDPOINT_CONNECTIONS_MAX 128 /* of one sandbox to the front door inside it */
-#define STOP_EXTRA_US 6000000        /* what pool_drain() may take past its deadline, and a second */
+#define ENDPOINT_CONNECTIONS_MAX 128            /* of one sandbox to the front door inside it */
+#define ENDPOINT_INVOKE_BYTES_MAX (64u << 20)   /* of its requests at once: ten of the largest events, */
+#define ENDPOINT_ACCOUNT_BYTES_MAX (128u << 20) /* or a deployment besides, where functions may deploy */
+#define STOP_EXTRA_US 6000000                   /* what pool_drain() may take past its deadline, and a second */
 
 /* ---- the spawner's events ---- */
 
@@ -134,10 +136,15 @@ void app_on_signal(void *arg, uint32_t events)
 static void *on_endpoint_open(void *arg, struct function_version *version, int fd)
 {
     struct app *app = arg;
+    static const struct http_listener_limits account = {.connections_max = ENDPOINT_CONNECTIONS_MAX,
+                                                        .bodies_bytes_max = ENDPOINT_ACCOUNT_BYTES_MAX},
+                                             invoke = {.connections_max = ENDPOINT_CONNECTIONS_MAX,
+                                                       .bodies_bytes_max = ENDPOINT_INVOKE_BYTES_MAX,
+                                                       .small_bodies = true};
     struct http_listener *listener;
     struct err err;
     if (http_server_add(app->http, fd, version, &listener, &err) == 0) {
-        http_listener_limit(listener, ENDPOINT_CONNECTIONS_MAX);
+        http_listener_limit(listener, app->config->functions_endpoint == CONFIG_ENDPOINT_ACCOUNT ? &account : &invoke);
         return listener;
     }
     log_warn("endpoint.failed", "function=%s error=\"%s\"", version->name, err.msg);

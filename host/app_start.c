@@ -31,7 +31,8 @@
 #include "lib/base/strutil.h"
 #include "sandbox/spawn_proto.h"
 
-#define BODY_BYTES_MAX (70ull << 20) /* a CreateFunction of 50 MB as base64, and its members */
+#define BODY_BYTES_MAX (70ull << 20)                               /* a CreateFunction of 50 MB as base64, and its members */
+#define SMALL_BODY_BYTES_MAX (API_PAYLOAD_BYTES_MAX + (64u << 10)) /* what is a little too large has Invoke's own answer */
 #define HEADER_BYTES_MAX (64u << 10)
 #define LISTEN_BACKLOG 1024
 #define NOFILE_MAX 1048576
@@ -261,6 +262,7 @@ static int open_front_door(struct app *app, struct err *err)
     app->tmp_dir = str_format("%s/tmp", app->data.path);
     const struct http_options http = {
         .body_bytes_max = BODY_BYTES_MAX,
+        .small_body_bytes_max = SMALL_BODY_BYTES_MAX,
         .header_bytes_max = HEADER_BYTES_MAX,
         .request_ms_max = config->http_request_s * 1000,
         .idle_ms_max = config->http_idle_s * 1000,

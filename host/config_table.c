@@ -55,7 +55,7 @@ const struct config_setting config_table[] = {
      "How long an idle sandbox of a function is kept for its next invocation."},
     {"pool.freeze_after", CONFIG_INT, AT(pool_freeze_ms), "ms", 1, 60000, NULL, "10", "When an idle sandbox is frozen."},
     {"pool.wait_max", CONFIG_INT, AT(pool_wait_ms), "ms", 1, 60000, NULL, "1000",
-     "How long an invocation waits for memory before it is throttled with a 429."},
+     "How long an invocation waits for memory, or at its limit for a sandbox that has answered, before it is throttled with a 429."},
     {"jobs.threads", CONFIG_INT, AT(job_threads), "threads", 0, 64, NULL, "0",
      "Threads that unpack archives and do other slow work; 0: one fewer than the processors, 1 to 4."},
     {"http.hosts", CONFIG_LIST, AT(http_hosts), NULL, 0, 0, NULL, "",

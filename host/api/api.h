@@ -49,8 +49,10 @@ void api_free(struct api *api);
 /* An http_request_fn; api is the struct api. */
 void api_on_request(void *api, struct http_req *req);
 
-/* For struct http_options: what the server refuses itself, in AWS's shape. */
-const struct http_reply *api_refusal(int status);
+/* For struct http_options: what the server refuses itself, in AWS's shape. small: by a listener that takes no more than an Invoke. */
+const struct http_reply *api_refusal(int status, bool small);
+
+#define API_PAYLOAD_BYTES_MAX 6291456u /* of Invoke */
 
 /* API calls taken and not yet finished, those whose client has left included. */
 unsigned api_working(const struct api *api);

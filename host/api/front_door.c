@@ -91,19 +91,21 @@ void front_door_fail(struct http_req *req, int status, const char *code, const c
     front_door_send(req, &reply);
 }
 
-const struct http_reply *api_refusal(int status)
+#define REFUSAL(name, error, text)                                                                                                         \
+    static const char name##_body[] = "{\"Type\":\"User\",\"Message\":\"" text "\"}";                                                      \
+    static const struct http_header name##_headers[] = {{"content-type", "application/json"}, {"x-amzn-errortype", error}};                \
+    static const struct http_reply name = {                                                                                                \
+        .headers = name##_headers, .header_count = 2, .body = name##_body, .body_len = sizeof(name##_body) - 1}
+
+const struct http_reply *api_refusal(int status, bool small)
 {
-    static const struct http_header large_headers[] = {{"content-type", "application/json"},
-                                                       {"x-amzn-errortype", "RequestEntityTooLargeException"}},
-                                    bad_headers[] = {{"content-type", "application/json"}, {"x-amzn-errortype", "BadRequestException"}};
-    static const char large_body[] = "{\"Type\":\"User\",\"Message\":\"Request must be smaller than 69905067 bytes\"}",
-                      bad_body[] = "{\"Type\":\"User\",\"Message\":\"This is no well-formed HTTP request\"}";
-    static const struct http_reply large = {.headers = large_headers,
-                                            .header_count = 2,
-                                            .body = large_body,
-                                            .body_len = sizeof(large_body) - 1},
-                                   bad = {.headers = bad_headers, .header_count = 2, .body = bad_body, .body_len = sizeof(bad_body) - 1};
-    return status == 413 ? &large : &bad;
+    REFUSAL(large, "RequestEntityTooLargeException", "Request must be smaller than 69905067 bytes");
+    REFUSAL(large_payload, "RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation");
+    REFUSAL(many, "TooManyRequestsException", "Too many bytes of requests at once");
+    REFUSAL(bad, "BadRequestException", "This is no well-formed HTTP request");
+    if (status == 413)
+        return small ? &large_payload : &large;
+    return status == 429 ? &many : &bad;
 }
 
 /* To a client that may not see the answer: no header invites its browser to show it. */

@@ -1,6 +1,9 @@
 /* Concurrency limits; see admission.h. What a version runs within its provisioned concurrency is its own, as far as the function has
  * claimed it: while an alias moves, two versions have the sandboxes of one claim. What is beyond is counted with the function, and for a
- * function without a reservation with its account. A counter lives while something runs. */
+ * function without a reservation with its account. A counter lives while something runs.
+ *
+ * Everything is counted twice, against the same limits: who waits for an answer, and whose sandbox runs. The first decides who is
+ * admitted at all, the second who may run anywhere but in a sandbox that another gives back. */
 #include "host/invoke/admission.h"
 
 #include <stdint.h>
@@ -13,9 +16,18 @@
 #define ACCOUNT_KEY_BYTES 48
 #define FUNCTION_KEY_BYTES 256
 
+enum { ASKED, ROOMS, COUNTS };
+
+static const unsigned counts_of[][COUNTS] = {
+    [ADMISSION_OUT] = {[ASKED] = 0, [ROOMS] = 0},
+    [ADMISSION_HELD] = {[ASKED] = 1, [ROOMS] = 0},
+    [ADMISSION_RUNNING] = {[ASKED] = 1, [ROOMS] = 1},
+    [ADMISSION_SETTLING] = {[ASKED] = 0, [ROOMS] = 1},
+};
+
 struct account {
     UT_hash_handle hh;
-    unsigned beyond; /* of functions without a reservation */
+    unsigned beyond[COUNTS]; /* of functions without a reservation */
     unsigned functions;
     char key[ACCOUNT_KEY_BYTES]; /* "ACCOUNT REGION" */
 };
@@ -23,8 +35,8 @@ struct account {
 struct function {
     UT_hash_handle hh;
     struct account *account;
-    unsigned running;
-    unsigned own;         /* what its versions run of that within what is provisioned for each */
+    unsigned running[COUNTS];
+    unsigned own[COUNTS]; /* what its versions run of that within what is provisioned for each */
     unsigned provisioned; /* of the function: no more than that is its own */
     unsigned versions;
     bool reserved;
@@ -36,7 +48,7 @@ struct admission_slot { /* a version; counted, not one each */
     struct admission *admission;
     struct function *function;
     uint64_t key;
-    unsigned running, provisioned;
+    unsigned running[COUNTS], provisioned;
 };
 
 struct admission {
@@ -46,14 +58,25 @@ struct admission {
     struct account *accounts;
     struct function *functions;
     struct admission_slot *versions;
+    TAILQ_HEAD(, admission_place) held; /* in the order they came */
+    admission_room_fn *on_room;
+    void *on_room_arg;
 };
 
 struct admission *admission_new(unsigned account_concurrency, concurrency_fn *concurrency, void *concurrency_arg)
 {
     struct admission *admission = calloc(1, sizeof *admission);
-    if (admission)
-        *admission = (struct admission){.limit = account_concurrency, .concurrency = concurrency, .concurrency_arg = concurrency_arg};
+    if (!admission)
+        return NULL;
+    *admission = (struct admission){.limit = account_concurrency, .concurrency = concurrency, .concurrency_arg = concurrency_arg};
+    TAILQ_INIT(&admission->held);
     return admission;
+}
+
+void admission_on_room(struct admission *admission, admission_room_fn *on_room, void *arg)
+{
+    admission->on_room = on_room;
+    admission->on_room_arg = arg;
 }
 
 static void forget_function(struct admission *admission, struct function *function)
@@ -153,101 +176,180 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-static unsigned beyond(const struct function *function)
+static unsigned beyond(const struct function *function, int count)
 {
-    return function->running - least(function->own, function->provisioned);
+    return function->running[count] - least(function->own[count], function->provisioned);
 }
 
-/* Numbers of the function have changed; before: what lay beyond then. */
-static void recount(struct function *function, unsigned before)
+/* Around a change of the function's numbers: what lies beyond them is its account's. */
+static void uncount(const struct function *function)
 {
-    if (!function->reserved)
-        function->account->beyond = function->account->beyond - before + beyond(function);
+    for (int i = 0; i < COUNTS && !function->reserved; i++)
+        function->account->beyond[i] -= beyond(function, i);
 }
 
-static void set_counts(struct admission_slot *slot, unsigned running, unsigned provisioned)
+static void count(const struct function *function)
+{
+    for (int i = 0; i < COUNTS && !function->reserved; i++)
+        function->account->beyond[i] += beyond(function, i);
+}
+
+static void set_counts(struct admission_slot *slot, const unsigned running[COUNTS], unsigned provisioned)
 {
     struct function *function = slot->function;
-    unsigned before = beyond(function);
-    function->running = function->running - slot->running + running;
-    function->own = function->own - least(slot->running, slot->provisioned) + least(running, provisioned);
-    slot->running = running;
+    uncount(function);
+    for (int i = 0; i < COUNTS; i++) {
+        function->running[i] = function->running[i] - slot->running[i] + running[i];
+        function->own[i] = function->own[i] - least(slot->running[i], slot->provisioned) + least(running[i], provisioned);
+        slot->running[i] = running[i];
+    }
     slot->provisioned = provisioned;
-    recount(function, before);
+    count(function);
+}
+
+static void set_version_provisioned(struct admission_slot *slot, unsigned provisioned)
+{
+    const unsigned running[COUNTS] = {[ASKED] = slot->running[ASKED], [ROOMS] = slot->running[ROOMS]};
+    set_counts(slot, running, provisioned);
 }
 
 static void set_provisioned(struct function *function, uint64_t provisioned)
 {
-    unsigned before = beyond(function);
+    uncount(function);
     function->provisioned = (unsigned)provisioned;
-    recount(function, before);
+    count(function);
 }
 
 static void set_reserved(struct function *function, bool reserved)
 {
-    if (function->reserved == reserved)
-        return;
+    uncount(function);
     function->reserved = reserved;
-    if (reserved)
-        function->account->beyond -= beyond(function);
-    else
-        function->account->beyond += beyond(function);
+    count(function);
+}
+
+static void set_standing(struct admission_place *place, enum admission_standing standing)
+{
+    struct admission_slot *slot = place->slot;
+    unsigned running[COUNTS];
+    for (int i = 0; i < COUNTS; i++)
+        running[i] = slot->running[i] - counts_of[place->standing][i] + counts_of[standing][i];
+    if (place->standing == ADMISSION_HELD)
+        TAILQ_REMOVE(&slot->admission->held, place, link);
+    if (standing == ADMISSION_HELD)
+        TAILQ_INSERT_TAIL(&slot->admission->held, place, link);
+    set_counts(slot, running, slot->provisioned);
+    place->standing = standing;
+}
+
+/* What the settings say now. */
+static void look_up(struct admission_slot *slot, const struct function_version *version, struct concurrency *ret_may)
+{
+    const struct admission *admission = slot->admission;
+    struct concurrency may = {.reserved = CONCURRENCY_UNRESERVED};
+    if (admission->concurrency)
+        admission->concurrency(admission->concurrency_arg, version, &may);
+    set_reserved(slot->function, may.reserved != CONCURRENCY_UNRESERVED);
+    set_provisioned(slot->function, may.provisioned);
+    set_version_provisioned(slot, (unsigned)may.version_provisioned);
+    *ret_may = may;
 }
 
 /* AWS's reason, or NULL: there is room. */
-static const char *refusal(const struct admission *admission, const struct admission_slot *slot, const struct concurrency *may)
+static const char *refusal(const struct admission_slot *slot, const struct concurrency *may, int count)
 {
     const struct function *function = slot->function;
-    bool own = slot->running < slot->provisioned && function->own < function->provisioned;
+    unsigned limit = slot->admission->limit;
+    bool own = slot->running[count] < slot->provisioned && function->own[count] < function->provisioned;
     if (function->reserved) {
         uint64_t reserved = (uint64_t)may->reserved, shared = may->provisioned < reserved ? reserved - may->provisioned : 0;
-        bool full = function->running >= reserved || (!own && beyond(function) >= shared);
+        bool full = function->running[count] >= reserved || (!own && beyond(function, count) >= shared);
         return full ? "ReservedFunctionConcurrentInvocationLimitExceeded" : NULL;
     }
-    uint64_t shared = may->account_claimed < admission->limit ? admission->limit - may->account_claimed : 0;
-    return !own && function->account->beyond >= shared ? "ConcurrentInvocationLimitExceeded" : NULL;
+    uint64_t shared = may->account_claimed < limit ? limit - may->account_claimed : 0;
+    return !own && function->account->beyond[count] >= shared ? "ConcurrentInvocationLimitExceeded" : NULL;
 }
 
-bool admission_enter(struct admission *admission, const struct function_version *version, struct admission_slot **ret_slot,
+static void forget_idle(struct admission_slot *slot)
+{
+    if (slot->running[ASKED] == 0 && slot->running[ROOMS] == 0)
+        forget(slot);
+}
+
+bool admission_enter(struct admission *admission, const struct function_version *version, struct admission_place *place,
                      const char **ret_reason)
 {
-    struct concurrency may = {.reserved = CONCURRENCY_UNRESERVED};
+    struct concurrency may;
     struct admission_slot *slot = slot_get(admission, version);
     if (!slot) {
         *ret_reason = "ConcurrentInvocationLimitExceeded";
         return false;
     }
-    if (admission->concurrency)
-        admission->concurrency(admission->concurrency_arg, version, &may);
-    set_reserved(slot->function, may.reserved != CONCURRENCY_UNRESERVED);
-    set_provisioned(slot->function, may.provisioned);
-    set_counts(slot, slot->running, (unsigned)may.version_provisioned);
-    const char *reason = refusal(admission, slot, &may);
+    look_up(slot, version, &may);
+    const char *reason = refusal(slot, &may, ASKED);
     if (reason) {
         *ret_reason = reason;
-        if (slot->running == 0)
-            forget(slot);
+        forget_idle(slot);
         return false;
     }
-    set_counts(slot, slot->running + 1, slot->provisioned);
-    *ret_slot = slot;
+    *place = (struct admission_place){.slot = slot, .version = version, .reason = refusal(slot, &may, ROOMS)};
+    set_standing(place, place->reason ? ADMISSION_HELD : ADMISSION_RUNNING);
     return true;
 }
 
-void admission_leave(struct admission_slot *slot)
+void admission_run(struct admission_place *place)
 {
+    if (place->standing == ADMISSION_HELD)
+        set_standing(place, ADMISSION_RUNNING);
+}
+
+void admission_answered(struct admission_place *place)
+{
+    if (place->standing == ADMISSION_RUNNING)
+        set_standing(place, ADMISSION_SETTLING);
+}
+
+static bool share_a_limit(const struct function *a, const struct function *b)
+{
+    return a == b || (!a->reserved && !b->reserved && a->account == b->account);
+}
+
+/* The numbers of function, or with NULL the settings, have changed: lets in the first who was held and for whom there is room now. */
+static bool let_in(const struct admission *admission, const struct function *function)
+{
+    struct admission_place *place;
+    struct concurrency may;
+    TAILQ_FOREACH(place, &admission->held, link) {
+        if (function && !share_a_limit(place->slot->function, function))
+            continue;
+        look_up(place->slot, place->version, &may);
+        if (refusal(place->slot, &may, ROOMS))
+            continue;
+        set_standing(place, ADMISSION_RUNNING);
+        admission->on_room(admission->on_room_arg, place);
+        return true;
+    }
+    return false;
+}
+
+void admission_leave(struct admission_place *place)
+{
+    struct admission_slot *slot = place->slot;
     if (!slot)
         return;
-    set_counts(slot, slot->running - 1, slot->provisioned);
-    if (slot->running == 0)
-        forget(slot);
+    set_standing(place, ADMISSION_OUT);
+    place->slot = NULL;
+    let_in(slot->admission, slot->function);
+    forget_idle(slot);
 }
 
 void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved)
 {
     struct function *found = function_find(admission, account, region, function);
-    if (found)
-        set_reserved(found, reserved);
+    if (!found)
+        return;
+    set_reserved(found, reserved);
+    while (let_in(admission, NULL))
+        ;
 }
 
 void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned)
@@ -255,11 +357,15 @@ void admission_provision(struct admission *admission, const struct function_vers
     struct concurrency may = {0};
     struct admission_slot *slot;
     struct function *function = function_find(admission, version->account, version->region, version->name);
-    if (function && admission->concurrency) {
+    if (!function)
+        return;
+    if (admission->concurrency) {
         admission->concurrency(admission->concurrency_arg, version, &may);
         set_provisioned(function, may.provisioned);
     }
     HASH_FIND(hh, admission->versions, &version->key, sizeof version->key, slot);
     if (slot)
-        set_counts(slot, slot->running, provisioned);
+        set_version_provisioned(slot, provisioned);
+    while (let_in(admission, NULL))
+        ;
 }

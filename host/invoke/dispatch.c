@@ -60,6 +60,7 @@ static void on_acquired(void *arg, struct worker *worker)
     struct invocation *inv = arg;
     inv->waiter = NULL;
     inv->worker = worker;
+    admission_run(&inv->place);
     inv->stream = worker_log(worker);
     worker_attach(worker, &worker_events, inv);
     if (worker_is_ready(worker)) {
@@ -85,6 +86,11 @@ static void on_failed(void *arg, enum pool_failure failure, const char *message)
 {
     struct invocation *inv = arg;
     inv->waiter = NULL;
+    if (failure == POOL_HELD) {
+        invocation_refuse(inv, INVOKE_THROTTLED, "TooManyRequestsException", "Rate Exceeded.");
+        inv->result.reason = inv->place.reason;
+        return;
+    }
     log_warn("invoke.no_worker", "request=%s function=%s version=%s why=%s", inv->request_id, inv->version->name, inv->version->version,
              message);
     if (failure == POOL_NO_MEMORY)
@@ -181,6 +187,7 @@ static void on_exec_failed(void *arg, const struct session_exec_failure *failure
 static void answered(struct invocation *inv)
 {
     worker_answered(inv->worker);
+    admission_answered(&inv->place);
     int64_t deadline_us = inv->deadline_us;
     invocation_set_phase(inv, INVOCATION_FINISHING);
     loop_timer_set(inv->invoke->loop, &inv->timer, deadline_us);
@@ -230,6 +237,10 @@ void dispatch_on_timer(void *arg)
 {
     struct invocation *inv = arg;
     struct report_to to = invocation_lines(inv);
+    if (inv->phase == INVOCATION_WAITING) {
+        pool_let(inv->waiter);
+        return;
+    }
     if (inv->phase == INVOCATION_REPORTING) {
         finish_report_now(inv);
         return;

@@ -124,6 +124,7 @@ void finish(struct invocation *inv, enum finish_worker what)
         worker_release(worker);
     else
         worker_reset(worker);
+    admission_leave(&inv->place); /* afterwards: who was held for this very worker has it, and counts */
     inv->pinned = false;
     if (inv->measured)
         report(inv);

@@ -40,9 +40,9 @@ enum invocation_phase {
 struct invocation {
     struct invoke *invoke;
     struct function_version *version; /* counted */
-    struct admission_slot *slot;      /* NULL once answered */
+    struct admission_place place;     /* left when its worker is given back */
     enum invocation_phase phase;
-    struct loop_timer timer; /* the phase's deadline */
+    struct loop_timer timer; /* the phase's deadline; while WAITING: it need not be held any more */
     invoke_done_fn *done;    /* NULL: answered or detached */
     void *done_arg;
     TAILQ_ENTRY(invocation) link;
@@ -82,7 +82,7 @@ struct invoke {
 
 /* ---- invoke.c ---- */
 void invocation_set_phase(struct invocation *inv, enum invocation_phase phase);
-/* Calls done, once; gives the slot back. */
+/* Calls done, once. */
 void invocation_answer(struct invocation *inv);
 void invocation_free(struct invocation *inv);
 /* Where the platform's lines about it go. */

@@ -2,11 +2,13 @@
 #include "host/invoke/invoke.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "host/invoke/invocation.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/id.h"
 #include "lib/base/log.h"
@@ -33,6 +35,14 @@ void invocation_set_phase(struct invocation *inv, enum invocation_phase phase)
     loop_timer_cancel(inv->invoke->loop, &inv->timer);
 }
 
+/* Told to the pool from the loop, as this may come from inside one of its calls. */
+static void on_room(void *arg, struct admission_place *place)
+{
+    struct invoke *invoke = arg;
+    struct invocation *inv = CONTAINER_OF(place, struct invocation, place);
+    loop_timer_set(invoke->loop, &inv->timer, 0);
+}
+
 int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke, struct err *err)
 {
     struct invoke *invoke = calloc(1, sizeof *invoke);
@@ -43,6 +53,7 @@ int invoke_new(const struct invoke_options *options, struct invoke **ret_invoke,
         free(invoke);
         return err_set(err, ERR_NO_MEMORY, "no memory for the dispatcher");
     }
+    admission_on_room(invoke->admission, on_room, invoke);
     invoke->loop = options->loop;
     invoke->pool = options->pool;
     invoke->init_us_max = (options->init_ms_max ? options->init_ms_max : INIT_MS_DEFAULT) * 1000;
@@ -104,7 +115,7 @@ void invocation_free(struct invocation *inv)
     struct invoke *invoke = inv->invoke;
     worker_measure_cancel(&inv->measure);
     loop_timer_cancel(invoke->loop, &inv->timer);
-    admission_leave(inv->slot);
+    admission_leave(&inv->place);
     TAILQ_REMOVE(&invoke->all, inv, link);
     invoke->count--;
     inv->version->visits--;
@@ -132,8 +143,10 @@ void invocation_answer(struct invocation *inv)
 {
     invoke_done_fn *done = inv->done;
     inv->done = NULL;
-    admission_leave(inv->slot);
-    inv->slot = NULL;
+    if (inv->worker)
+        admission_answered(&inv->place);
+    else
+        admission_leave(&inv->place);
     if (!done)
         return;
     char tail[LOG_TAIL_BYTES + 1];
@@ -158,6 +171,7 @@ static void on_timer(void *arg)
 
 void invocation_refuse(struct invocation *inv, enum invoke_outcome outcome, const char *code, const char *message)
 {
+    admission_leave(&inv->place);
     free(inv->answer);
     inv->answer = message ? str_format("%s", message) : NULL;
     inv->result = (struct invoke_result){.outcome = outcome, .code = code, .message = inv->answer};
@@ -239,12 +253,15 @@ void invoke_start(struct invoke *invoke, const struct invoke_request *request, i
     *ret_invocation = inv;
     if (!is_runnable(inv))
         return;
-    if (!admission_enter(invoke->admission, inv->version, &inv->slot, &reason)) {
+    if (!admission_enter(invoke->admission, inv->version, &inv->place, &reason)) {
         invocation_refuse(inv, INVOKE_THROTTLED, "TooManyRequestsException", "Rate Exceeded.");
         inv->result.reason = reason;
         return;
     }
-    pool_acquire(invoke->pool, inv->version, &dispatch_waiter_events, inv, &inv->waiter);
+    if (inv->place.standing == ADMISSION_HELD)
+        pool_await(invoke->pool, inv->version, &dispatch_waiter_events, inv, &inv->waiter);
+    else
+        pool_acquire(invoke->pool, inv->version, &dispatch_waiter_events, inv, &inv->waiter);
 }
 
 void invoke_detach(struct invocation *invocation)

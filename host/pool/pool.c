@@ -271,7 +271,7 @@ static bool refill_one(struct pool *pool)
 static void on_refill(void *arg)
 {
     struct pool *pool = arg;
-    if (pool->draining || pool->waiting > 0 || pool->making > 0)
+    if (pool->draining || pool->waiting > pool->held || pool->making > 0)
         return; /* whatever ends that calls again */
     int64_t now = clock_mono_us();
     bool busy = pool->count[WORKER_ASSIGNING] + pool->count[WORKER_INIT] > 0;

@@ -65,7 +65,7 @@ struct pool_options {
     bool blanks_off;
     int64_t keep_alive_ms; /* an idle worker is kept this long [600000] */
     int64_t freeze_ms;     /* and frozen after this [10] */
-    int64_t wait_ms_max;   /* a visit waits this long for memory [1000] */
+    int64_t wait_ms_max;   /* a visit waits this long for memory, or held back by a limit [1000] */
     int64_t soft_wait_ms;  /* and this long for a worker that has answered and will be idle, or as long as its version's init takes [20] */
     unsigned zygote_workers_max; /* a zygote is replaced after so many rooms [1000] */
     int64_t zygote_ms_max;       /* or this age [1800000] */
@@ -92,6 +92,7 @@ enum pool_failure {
     POOL_NO_MEMORY,  /* the budget had no room within wait_ms_max */
     POOL_NO_SPAWNER, /* the spawner died, or cannot make rooms; message says why */
     POOL_DRAINING,
+    POOL_HELD, /* pool_await(): nobody gave a worker back within wait_ms_max */
 };
 
 /* What a visit hears while it waits; exactly one of the two, perhaps from inside pool_acquire(). */
@@ -104,6 +105,11 @@ struct pool_waiter_events {
  * until one of the events. */
 void pool_acquire(struct pool *pool, struct function_version *version, const struct pool_waiter_events *events, void *arg,
                   struct pool_waiter **ret_waiter);
+/* As pool_acquire(), but for a visit beyond a limit: it gets nothing but a worker that another gives back after an answer, until
+ * pool_let() says that it may have any. The waiter is valid, unless the pool is draining. */
+void pool_await(struct pool *pool, struct function_version *version, const struct pool_waiter_events *events, void *arg,
+                struct pool_waiter **ret_waiter);
+void pool_let(struct pool_waiter *waiter);
 void pool_cancel(struct pool_waiter *waiter);
 
 /* ---- provisioned workers: made ahead of any visit; never evicted, never too old ---- */

@@ -67,8 +67,9 @@ struct version *versions_get(struct pool *pool, struct function_version *about);
  * run; the message needs no escape in JSON. */
 int version_expect_extensions(struct version *version, struct session *session, struct err *err) WARN_UNUSED;
 void version_put(struct version *version); /* drops it if nothing uses it */
-/* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. */
-void version_take_back(struct version *version, struct worker *worker);
+/* A worker of it is free (IDLE, or BLANK after a reset): serves a waiter or joins the pool. answered: by a visit that counts no
+ * longer, so that one which was held may have it. */
+void version_take_back(struct version *version, struct worker *worker, bool answered);
 struct worker *version_warm(struct version *version);
 void version_unanswer(struct worker *worker, bool ends); /* a finishing worker finishes no more; ends: nor is it idle then */
 void version_retire(struct version *version);

@@ -38,9 +38,9 @@ struct version {
     struct worker_list idle, resets, ready;
     struct worker_list provisioned; /* in whatever state but dying */
     struct waiter_list waiters, awaited;
-    unsigned workers;         /* all that are assigned to it, dying ones too */
-    unsigned finishing, soft; /* workers BUSY, but answered; waiters that wait for one of those */
-    int64_t init_took_us;     /* of the last worker that became ready; 0 before */
+    unsigned workers;               /* all that are assigned to it, dying ones too */
+    unsigned finishing, soft, held; /* workers BUSY, but answered; waiters of those two kinds, that wait for one */
+    int64_t init_took_us;           /* of the last worker that became ready; 0 before */
     bool retired;
     struct budget_need need;           /* what a worker of it is measured to take */
     struct pool_extensions extensions; /* names NULL: not yet asked for */
@@ -94,7 +94,8 @@ struct pool_waiter {
     void *arg;
     struct loop_timer timer;
     int64_t since_us;
-    bool soft;        /* only in version->waiters */
+    /* May only have a worker that was given back; hopes for one; is in zygote->waiters too, as one is made for it. */
+    enum waiter_kind { WAITER_HELD, WAITER_SOFT, WAITER_HARD } kind;
     bool provisioned; /* in version->awaited rather than version->waiters */
     unsigned failures;
     TAILQ_ENTRY(pool_waiter) link, zygote_link;
@@ -137,13 +138,12 @@ struct pool {
     struct budget_need need; /* of a worker whose version was never measured */
     struct keep_alive keep_alive;
     uint32_t next_room, next_zygote;
-    unsigned count[WORKER_STATES], room_count, waiting, making, provisioned;
-    bool spawner_up, draining, pumping, pump_again;
+    unsigned count[WORKER_STATES], room_count, waiting, held, making, provisioned; /* waiting: the held ones too */
+    bool spawner_up, draining, drain_killed, pumping, pump_again;
     struct loop_timer tick, refill_timer, drain_timer;
     int64_t last_cold_us, drain_deadline_us;
     const struct pool_provision_events *provision; /* or NULL */
     void *provision_arg;
-    bool drain_killed;
     void (*drain_done)(void *arg);
     void *drain_arg;
     struct pool_stats totals; /* the counters only */

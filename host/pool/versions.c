@@ -79,10 +79,12 @@ struct worker *version_warm(struct version *version)
     return worker;
 }
 
-void version_take_back(struct version *version, struct worker *worker)
+void version_take_back(struct version *version, struct worker *worker, bool answered)
 {
     struct pool *pool = version->pool;
     struct pool_waiter *waiter = TAILQ_FIRST(&version->waiters);
+    while (waiter && waiter->kind == WAITER_HELD && !answered)
+        waiter = TAILQ_NEXT(waiter, link);
     if (waiter) {
         waiter_serve(waiter, worker);
         return;
@@ -122,7 +124,7 @@ void version_unanswer(struct worker *worker, bool ends)
     struct pool_waiter *waiter, *next;
     for (waiter = TAILQ_FIRST(&version->waiters); waiter && version->soft > served; waiter = next) {
         next = TAILQ_NEXT(waiter, link);
-        if (waiter->soft)
+        if (waiter->kind == WAITER_SOFT)
             waiter_harden(waiter);
     }
 }

@@ -1,10 +1,28 @@
 /* Visits that wait for a worker: in the order they came, for a bounded time. A soft waiter expects a worker that has answered
- * and will be idle in a moment; it becomes a hard one, for which a worker is made, when that does not happen. */
+ * and will be idle in a moment; it becomes a hard one, for which a worker is made, when that does not happen. One that is held back by
+ * a limit expects the same and does not become a hard one by itself. */
 #include <stdlib.h>
 
 #include "host/pool/pool_calls.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+
+static void forget_kind(struct pool_waiter *waiter)
+{
+    struct version *version = waiter->version;
+    switch (waiter->kind) {
+    case WAITER_HELD:
+        version->held--;
+        waiter->pool->held--;
+        break;
+    case WAITER_SOFT:
+        version->soft--;
+        break;
+    case WAITER_HARD:
+        TAILQ_REMOVE(&version->zygote->waiters, waiter, zygote_link);
+        break;
+    }
+}
 
 static void unlink_waiter(struct pool_waiter *waiter)
 {
@@ -13,10 +31,7 @@ static void unlink_waiter(struct pool_waiter *waiter)
         TAILQ_REMOVE(&version->awaited, waiter, link);
     else
         TAILQ_REMOVE(&version->waiters, waiter, link);
-    if (waiter->soft)
-        version->soft--;
-    else
-        TAILQ_REMOVE(&version->zygote->waiters, waiter, zygote_link);
+    forget_kind(waiter);
     waiter->pool->waiting--;
     loop_timer_cancel(waiter->pool->loop, &waiter->timer);
 }
@@ -35,15 +50,50 @@ static void enlist(struct pool_waiter *waiter)
     zygote_use(zygote);
 }
 
-void waiter_harden(struct pool_waiter *waiter)
+/* How long to hope for a worker that has answered: as long as making another one would take, so that hoping in vain costs at most
+ * twice the cold start, and never much of what a visit may wait for memory. */
+static int64_t soft_wait_us(const struct version *version)
+{
+    const struct pool_options *options = &version->pool->options;
+    int64_t init_us = version->init_took_us, most_us = options->wait_ms_max * 1000 / 2;
+    if (init_us > most_us)
+        init_us = most_us;
+    return init_us > options->soft_wait_ms * 1000 ? init_us : options->soft_wait_ms * 1000;
+}
+
+/* It is of no kind yet, or no more. */
+static void set_kind(struct pool_waiter *waiter, enum waiter_kind kind)
 {
     struct pool *pool = waiter->pool;
-    if (!waiter->soft)
+    int64_t wait_us = kind == WAITER_SOFT ? soft_wait_us(waiter->version) : pool->options.wait_ms_max * 1000;
+    waiter->kind = kind;
+    loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
+    switch (kind) {
+    case WAITER_HELD:
+        waiter->version->held++;
+        pool->held++;
+        break;
+    case WAITER_SOFT:
+        waiter->version->soft++;
+        break;
+    case WAITER_HARD:
+        enlist(waiter);
+        break;
+    }
+}
+
+void waiter_harden(struct pool_waiter *waiter)
+{
+    if (waiter->kind == WAITER_HARD)
         return;
-    waiter->soft = false;
-    waiter->version->soft--;
-    loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + pool->options.wait_ms_max * 1000);
-    enlist(waiter);
+    forget_kind(waiter);
+    set_kind(waiter, WAITER_HARD);
+}
+
+/* Whether there is a worker to hope for. */
+static enum waiter_kind kind_for(const struct version *version)
+{
+    return version->finishing > version->soft + version->held ? WAITER_SOFT : WAITER_HARD;
 }
 
 static void on_timer(void *arg)
@@ -51,7 +101,10 @@ static void on_timer(void *arg)
     struct pool_waiter *waiter = arg;
     struct pool *pool = waiter->pool;
     int64_t now = clock_mono_us(), hard_us = waiter->since_us + POOL_WAIT_HARD_US;
-    if (waiter->soft) {
+    if (waiter->kind == WAITER_HELD) {
+        waiter_fail(waiter, POOL_HELD, "no worker was given back in time");
+        pool_check_drained(pool);
+    } else if (waiter->kind == WAITER_SOFT) {
         waiter_harden(waiter);
         pool_pump(pool);
     } else if (waiter->version->zygote->starved) {
@@ -114,47 +167,29 @@ void waiters_fail_zygote(struct zygote *zygote, const char *message)
         waiter_fail(waiter, POOL_NO_SPAWNER, message);
 }
 
-enum kind { SOFT, HARD, PROVISIONED };
-
-/* How long to hope for a worker that has answered: as long as making another one would take, so that hoping in vain costs at most
- * twice the cold start, and never much of what a visit may wait for memory. */
-static int64_t soft_wait_us(const struct version *version)
-{
-    const struct pool_options *options = &version->pool->options;
-    int64_t init_us = version->init_took_us, most_us = options->wait_ms_max * 1000 / 2;
-    if (init_us > most_us)
-        init_us = most_us;
-    return init_us > options->soft_wait_ms * 1000 ? init_us : options->soft_wait_ms * 1000;
-}
-
-static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, enum kind kind)
+static struct pool_waiter *enqueue(struct version *version, const struct pool_waiter_events *events, void *arg, bool provisioned,
+                                   enum waiter_kind kind)
 {
     struct pool *pool = version->pool;
     struct pool_waiter *waiter = calloc(1, sizeof *waiter);
     if (!waiter)
         return NULL;
     *waiter = (struct pool_waiter){.pool = pool, .version = version, .events = events, .arg = arg, .since_us = clock_mono_us()};
-    waiter->soft = kind == SOFT;
-    waiter->provisioned = kind == PROVISIONED;
+    waiter->provisioned = provisioned;
     loop_timer_init(&waiter->timer, on_timer, waiter);
-    if (kind == PROVISIONED)
+    if (provisioned)
         TAILQ_INSERT_TAIL(&version->awaited, waiter, link);
     else
         TAILQ_INSERT_TAIL(&version->waiters, waiter, link);
     pool->waiting++;
-    int64_t wait_us = waiter->soft ? soft_wait_us(version) : pool->options.wait_ms_max * 1000;
-    loop_timer_set(pool->loop, &waiter->timer, waiter->since_us + wait_us);
-    if (waiter->soft)
-        version->soft++;
-    else
-        enlist(waiter);
+    set_kind(waiter, kind);
     return waiter;
 }
 
-static void wait_for_worker(struct version *version, const struct pool_waiter_events *events, void *arg, enum kind kind,
-                            struct pool_waiter **ret_waiter)
+static void wait_for_worker(struct version *version, const struct pool_waiter_events *events, void *arg, bool provisioned,
+                            enum waiter_kind kind, struct pool_waiter **ret_waiter)
 {
-    struct pool_waiter *waiter = enqueue(version, events, arg, kind);
+    struct pool_waiter *waiter = enqueue(version, events, arg, provisioned, kind);
     if (!waiter) {
         version_put(version);
         events->failed(arg, POOL_NO_MEMORY, "no memory for a waiting visit");
@@ -162,7 +197,7 @@ static void wait_for_worker(struct version *version, const struct pool_waiter_ev
     }
     /* Set first: the pump may serve or fail it right away, and free it; then the caller's event has forgotten it. */
     *ret_waiter = waiter;
-    if (kind != SOFT)
+    if (kind == WAITER_HARD)
         pool_pump(version->pool);
 }
 
@@ -181,7 +216,35 @@ void pool_acquire(struct pool *pool, struct function_version *about, const struc
         events->acquired(arg, worker);
         return;
     }
-    wait_for_worker(version, events, arg, version->finishing > version->soft ? SOFT : HARD, ret_waiter);
+    wait_for_worker(version, events, arg, false, kind_for(version), ret_waiter);
+}
+
+void pool_await(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events, void *arg,
+                struct pool_waiter **ret_waiter)
+{
+    *ret_waiter = NULL;
+    if (pool->draining)
+        events->failed(arg, POOL_DRAINING, "the daemon is stopping");
+    else
+        wait_for_worker(versions_get(pool, about), events, arg, false, WAITER_HELD, ret_waiter);
+}
+
+void pool_let(struct pool_waiter *waiter)
+{
+    struct pool *pool = waiter->pool;
+    struct version *version = waiter->version;
+    if (waiter->kind != WAITER_HELD)
+        return;
+    struct worker *worker = version_warm(version);
+    if (worker) {
+        pool->totals.warm_hits++;
+        waiter_serve(waiter, worker);
+        return;
+    }
+    forget_kind(waiter);
+    set_kind(waiter, kind_for(version));
+    if (waiter->kind == WAITER_HARD)
+        pool_pump(pool);
 }
 
 void pool_acquire_provisioned(struct pool *pool, struct function_version *about, const struct pool_waiter_events *events, void *arg,
@@ -191,7 +254,7 @@ void pool_acquire_provisioned(struct pool *pool, struct function_version *about,
     if (pool->draining)
         events->failed(arg, POOL_DRAINING, "the daemon is stopping");
     else
-        wait_for_worker(versions_get(pool, about), events, arg, PROVISIONED, ret_waiter);
+        wait_for_worker(versions_get(pool, about), events, arg, true, WAITER_HARD, ret_waiter);
 }
 
 void pool_cancel(struct pool_waiter *waiter)

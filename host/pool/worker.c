@@ -341,7 +341,7 @@ static void on_room_ready(struct worker *worker, const struct spawn_msg *msg, in
         if (worker_assign(worker, worker->version, &err) < 0 && events)
             events->lost(arg, err.msg);
     } else {
-        version_take_back(worker->version, worker);
+        version_take_back(worker->version, worker, false);
     }
 }
 

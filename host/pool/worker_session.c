@@ -15,7 +15,7 @@ static void on_booted(void *arg)
     worker_set_state(worker, WORKER_BLANK);
     if (worker->version) { /* after a reset */
         worker_put(worker, NULL);
-        version_take_back(worker->version, worker);
+        version_take_back(worker->version, worker, false);
     } else if (worker->list) {
         worker_put(worker, worker->list); /* to the head: booted ones first */
     }
@@ -39,7 +39,7 @@ static void on_ready(void *arg)
     if (worker->events)
         worker->events->ready(worker->events_arg);
     else
-        version_take_back(worker->version, worker);
+        version_take_back(worker->version, worker, false);
     pool_refill_soon(pool);
 }
 

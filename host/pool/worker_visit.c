@@ -43,12 +43,13 @@ void worker_hold(struct worker *worker, void *payload)
 void worker_release(struct worker *worker)
 {
     assert(worker->events && worker->state == WORKER_IDLE);
+    bool answered = worker->answered;
     worker->events = NULL;
     version_unanswer(worker, worker->exit.known);
     if (worker->exit.known) /* it ended right after its last answer */
         worker_kill(worker);
     else
-        version_take_back(worker->version, worker);
+        version_take_back(worker->version, worker, answered);
 }
 
 void worker_retire(struct worker *worker)

@@ -19,6 +19,7 @@
 #define WARN_UNUSED __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Frees *(void **)p. For CLEANUP on any pointer from malloc. */
 static inline void freep(void *p)

@@ -17,9 +17,17 @@ static struct http_slice slice_of(h2o_iovec_t v)
 
 /* ---- requests ---- */
 
+static void hand_out(struct http_req *req)
+{
+    req->conn->pending = req;
+    req->conn->listener->bodies_bytes += req->body_bytes;
+}
+
+/* The reply is out, or cut: h2o keeps the body until then. */
 static void on_request_disposed(void *arg)
 {
     struct http_req *req = arg; /* in the request's pool: nothing to free */
+    req->conn->listener->bodies_bytes -= req->body_bytes;
     if (req->conn->pending == req)
         req->conn->pending = NULL;
 }
@@ -108,7 +116,7 @@ static void add_header(h2o_req_t *h2o, const struct http_header *header)
 static const struct http_reply *refusal_of(const struct conn *conn, int status)
 {
     const struct http_server *server = conn->listener->server;
-    return server->options.refusal ? server->options.refusal(status) : NULL;
+    return server->options.refusal ? server->options.refusal(status, conn->listener->limits.small_bodies) : NULL;
 }
 
 struct refusal_stream {
@@ -186,10 +194,15 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
         refuse(h2o, conn, status, fault);
         return 0;
     }
+    size_t most = conn->listener->limits.bodies_bytes_max;
+    if (most > 0 && h2o->entity.len > 0 && conn->listener->bodies_bytes + h2o->entity.len > most) {
+        refuse(h2o, conn, 429, "too many bytes of requests at once");
+        return 0;
+    }
     struct http_req *req = h2o_mem_alloc_shared(&h2o->pool, sizeof *req, on_request_disposed);
-    *req = (struct http_req){.h2o = h2o, .conn = conn};
-    conn->pending = req;
+    *req = (struct http_req){.h2o = h2o, .conn = conn, .body_bytes = h2o->entity.len};
     conn->receiving = false;
+    hand_out(req);
     server->on_request(server->arg, req);
     return 0;
 }
@@ -200,7 +213,6 @@ static void settle(struct http_req *req)
     struct conn *conn = req->conn;
     conn->pending = NULL;
     conn->since_us = clock_mono_us();
-    conn->bytes_seen = conn->sock->bytes_read;
     conn->receiving = false;
 }
 

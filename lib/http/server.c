@@ -27,7 +27,8 @@
 #define ACCEPTS_PER_EVENT 16
 #define RECEIVING_SAFE_US 5000000        /* a request that has been coming for less is not cut to make room */
 #define LOW_DISK_BYTES (1u << 30)        /* less than this is free for bodies: keep them in the heap, */
-#define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once */
+#define LOW_DISK_BODIES_MAX (256u << 20) /* and that many bytes of them at once, */
+#define LOW_DISK_LIMITED_MAX (64u << 20) /* of which listeners with a limit of their own take nothing: they have these */
 #define HEAP_BODIES_MAX (96u << 20)      /* beyond so many bytes of bodies new ones are mapped */
 /* What we leave in the middle of a large body (an end, a kill -9): for so long, instead of a minute, the kernel tells the client, which
  * waits for us to read on, nothing. */
@@ -71,9 +72,15 @@ static void cut(struct conn *conn)
     shutdown(h2o_socket_get_fd(conn->sock), SHUT_RDWR); /* h2o sees the end of the stream and closes */
 }
 
+/* Of a request: h2o keeps all of it until the reply is out. Its own bytes_read tells of the last read alone. */
+static size_t bytes_held(const struct conn *conn)
+{
+    return conn->sock->input->size;
+}
+
 static bool is_receiving(const struct conn *conn)
 {
-    return conn->receiving || conn->sock->bytes_read != conn->bytes_seen;
+    return bytes_held(conn) > 0;
 }
 
 /* A reply is on its way out. h2o keeps what the kernel has no room for yet. */
@@ -148,9 +155,9 @@ static void on_accept(h2o_socket_t *listening, const char *err)
         return;
     for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
         /* Those cut here are closed on the loop's next round, so a full listener is over its limit by one event's accepts. */
-        if (listener->connections >= listener->connections_max + ACCEPTS_PER_EVENT)
+        if (listener->connections >= listener->limits.connections_max + ACCEPTS_PER_EVENT)
             return;
-        if (listener->connections >= listener->connections_max) {
+        if (listener->connections >= listener->limits.connections_max) {
             if (!is_readable(h2o_socket_get_fd(listening))) /* nobody to make room for */
                 return;
             if (!make_room(listener)) {
@@ -176,15 +183,33 @@ static void on_accept(h2o_socket_t *listening, const char *err)
         server->connections++;
         sock->on_close.cb = on_closed;
         sock->on_close.data = conn;
-        h2o_accept(&server->accept, sock);
+        h2o_accept(&server->gates[listener->limits.small_bodies ? GATE_SMALL : GATE_WIDE].accept, sock);
     }
 }
 
 /* ---- the sweep ---- */
 
 struct bodies {
-    size_t coming, whole; /* bytes of those that are being received, and of those that somebody works on */
+    size_t coming, whole;  /* bytes of those that are being received, and of those that somebody works on; */
+    size_t coming_limited; /* of listeners with a limit of their own, among coming */
 };
+
+/* Adds what the connection receives to what its listener and all of them receive. True: that is too much. */
+static bool crowds(const struct http_server *server, const struct conn *conn, struct bodies *bodies)
+{
+    struct http_listener *listener = conn->listener;
+    size_t bytes = bytes_held(conn), most = listener->limits.bodies_bytes_max;
+    if (most == 0) {
+        bodies->coming += bytes;
+        return server->low_disk && bodies->coming - bodies->coming_limited > LOW_DISK_BODIES_MAX;
+    }
+    if (listener->bodies_bytes + listener->coming_bytes + bytes > most)
+        return true;
+    listener->coming_bytes += bytes;
+    bodies->coming += bytes;
+    bodies->coming_limited += bytes;
+    return server->low_disk && bodies->coming_limited > LOW_DISK_LIMITED_MAX;
+}
 
 /* A client may take its reply as slowly as it likes, as long as it takes some. */
 static void look_at_reply(const struct http_server *server, struct conn *conn, int64_t now)
@@ -222,8 +247,8 @@ static void look_at(struct http_server *server, struct conn *conn, int64_t now, 
         conn->since_us = now;
     }
     int64_t limit_ms = conn->receiving ? server->options.request_ms_max : server->options.idle_ms_max;
-    bodies->coming += conn->sock->bytes_read - conn->bytes_seen;
-    if (now - conn->since_us > limit_ms * 1000 || (server->low_disk && bodies->coming > LOW_DISK_BODIES_MAX))
+    bool crowded = crowds(server, conn, bodies);
+    if (crowded || now - conn->since_us > limit_ms * 1000)
         cut(conn);
 }
 
@@ -246,6 +271,7 @@ static void on_sweep(void *arg)
     struct bodies bodies = {0};
     TAILQ_FOREACH(listener, &server->listeners, link) {
         struct conn *conn, *next;
+        listener->coming_bytes = 0;
         for (conn = TAILQ_FIRST(&listener->conns); conn; conn = next) {
             next = TAILQ_NEXT(conn, link);
             look_at(server, conn, now, &bodies);
@@ -266,6 +292,36 @@ static void on_nested(h2o_socket_t *sock, const char *err)
     loop_run_once(((struct http_server *)sock->data)->loop, 0);
 }
 
+static void open_gate(struct http_server *server, struct gate *gate, size_t body_bytes_max)
+{
+    h2o_config_init(&gate->config);
+    gate->config.server_name = h2o_iovec_init(H2O_STRLIT("stoke"));
+    gate->config.http1.upgrade_to_http2 = 0; /* no HTTP/2 at all: 2.2.5 has no answer to rapid reset */
+    gate->config.http1.req_timeout = H2O_TIMEOUT_MS;
+    gate->config.max_request_entity_size = body_bytes_max;
+    h2o_hostconf_t *host = h2o_config_register_host(&gate->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
+    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = http_request_on_refusal;
+    struct http_handler *handler = (void *)h2o_create_handler(path, sizeof *handler);
+    handler->super.on_req = http_request_on_h2o;
+    handler->server = server;
+    h2o_context_init(&gate->context, server->evloop, &gate->config);
+    gate->accept.ctx = &gate->context;
+    gate->accept.hosts = gate->config.hosts;
+}
+
+static void close_gate(struct gate *gate)
+{
+    h2o_multithread_queue_t *queue = gate->context.queue;
+    h2o_context_dispose(&gate->context);
+#if H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13 && H2O_LIBRARY_VERSION_PATCH == 5
+    free(queue); /* this release empties it and forgets it */
+#else
+    (void)queue;
+#endif
+    h2o_config_dispose(&gate->config);
+}
+
 int http_server_new(struct loop *loop, const struct http_options *options, http_request_fn *on_request, void *arg,
                     struct http_server **ret_server, struct err *err)
 {
@@ -282,24 +338,13 @@ int http_server_new(struct loop *loop, const struct http_options *options, http_
     TAILQ_INIT(&server->listeners);
     TAILQ_INIT(&server->lingering);
     signal(SIGPIPE, SIG_IGN); /* h2o writes to clients that have left, with writev(2) */
-    h2o_config_init(&server->config);
-    server->config.server_name = h2o_iovec_init(H2O_STRLIT("stoke"));
-    server->config.http1.upgrade_to_http2 = 0; /* no HTTP/2 at all: 2.2.5 has no answer to rapid reset */
-    server->config.http1.req_timeout = H2O_TIMEOUT_MS;
-    server->config.max_request_entity_size = options->body_bytes_max;
     place_bodies(server, &(struct bodies){0});
     snprintf(h2o_socket_buffer_mmap_settings.fn_template, sizeof h2o_socket_buffer_mmap_settings.fn_template, "%s/body.XXXXXX",
              options->tmp_dir);
-    h2o_hostconf_t *host = h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
-    h2o_create_filter(&host->fallback_path, sizeof(h2o_filter_t))->on_setup_ostream = http_request_on_refusal;
-    struct http_handler *handler = (void *)h2o_create_handler(path, sizeof *handler);
-    handler->super.on_req = http_request_on_h2o;
-    handler->server = server;
-    h2o_context_init(&server->context, h2o_evloop_create(), &server->config);
-    server->accept.ctx = &server->context;
-    server->accept.hosts = server->config.hosts;
-    server->nested = h2o_evloop_socket_create(server->context.loop, fd_steal(&nested), H2O_SOCKET_FLAG_DONT_READ);
+    server->evloop = h2o_evloop_create();
+    open_gate(server, &server->gates[GATE_WIDE], options->body_bytes_max);
+    open_gate(server, &server->gates[GATE_SMALL], options->small_body_bytes_max ? options->small_body_bytes_max : options->body_bytes_max);
+    server->nested = h2o_evloop_socket_create(server->evloop, fd_steal(&nested), H2O_SOCKET_FLAG_DONT_READ);
     server->nested->data = server;
     h2o_socket_read_start(server->nested, on_nested);
     loop_timer_init(&server->sweep, on_sweep, server);
@@ -315,11 +360,11 @@ int http_server_add(struct http_server *server, int fd, void *context, struct ht
         return err_set(err, ERR_NO_MEMORY, "no memory for a listener");
     listener->server = server;
     listener->context = context;
-    listener->connections_max = server->options.connections_max;
+    listener->limits.connections_max = server->options.connections_max;
     TAILQ_INIT(&listener->conns);
     const int orphan_s = ORPHAN_S; /* its connections inherit it; a refusal changes nothing but that minute */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &orphan_s, sizeof orphan_s);
-    listener->sock = h2o_evloop_socket_create(server->context.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    listener->sock = h2o_evloop_socket_create(server->evloop, fd, H2O_SOCKET_FLAG_DONT_READ);
     listener->sock->data = listener;
     TAILQ_INSERT_TAIL(&server->listeners, listener, link);
     h2o_socket_read_start(listener->sock, on_accept);
@@ -327,9 +372,9 @@ int http_server_add(struct http_server *server, int fd, void *context, struct ht
     return 0;
 }
 
-void http_listener_limit(struct http_listener *listener, unsigned connections_max)
+void http_listener_limit(struct http_listener *listener, const struct http_listener_limits *limits)
 {
-    listener->connections_max = connections_max;
+    listener->limits = *limits;
 }
 
 static void stop_accepting(struct http_listener *listener)
@@ -377,7 +422,7 @@ unsigned http_server_replying(const struct http_server *server)
 void http_server_run_once(struct http_server *server, int timeout_ms)
 {
     /* -1 means a signal came in: nothing to do but to let the caller look at it */
-    (void)h2o_evloop_run(server->context.loop, timeout_ms < 0 ? INT32_MAX : timeout_ms);
+    (void)h2o_evloop_run(server->evloop, timeout_ms < 0 ? INT32_MAX : timeout_ms);
 }
 
 void http_server_free(struct http_server *server)
@@ -389,19 +434,13 @@ void http_server_free(struct http_server *server)
     TAILQ_FOREACH(listener, &server->listeners, link)
         http_listener_close(listener);
     for (int i = 0; i < 100 && server->connections; i++) /* the cut connections close on their next event */
-        h2o_evloop_run(server->context.loop, 10);
+        h2o_evloop_run(server->evloop, 10);
     reap_listeners(server);
     linger_stop(server);
     loop_timer_cancel(server->loop, &server->sweep);
-    h2o_evloop_run(server->context.loop, 0);
-    h2o_multithread_queue_t *queue = server->context.queue;
-    h2o_context_dispose(&server->context);
-#if H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13 && H2O_LIBRARY_VERSION_PATCH == 5
-    free(queue); /* this release empties it and forgets it */
-#else
-    (void)queue;
-#endif
-    h2o_evloop_destroy(server->context.loop);
-    h2o_config_dispose(&server->config);
+    h2o_evloop_run(server->evloop, 0);
+    for (int i = 0; i < GATES; i++)
+        close_gate(&server->gates[i]);
+    h2o_evloop_destroy(server->evloop);
     free(server);
 }

@@ -30,15 +30,16 @@ struct http_header {
 };
 
 struct http_options {
-    size_t body_bytes_max; /* larger entities get 413 */
+    size_t body_bytes_max;       /* larger entities get 413 */
+    size_t small_body_bytes_max; /* the same of listeners with small_bodies; 0: body_bytes_max */
     size_t header_bytes_max;
     int64_t request_ms_max;   /* from the first byte to the end of the body, and for a client to take any of its reply: a slow one is cut */
     int64_t idle_ms_max;      /* keep-alive */
-    unsigned connections_max; /* of each listener; past it the oldest idle ones are cut */
+    unsigned connections_max; /* of each listener without another limit; past it the oldest idle ones are cut */
     const char *tmp_dir;      /* where bodies over 1 MiB are mapped while there are many; borrowed for the server's life */
-    /* Headers and body of what the server refuses itself (400 malformed, 413 and 431 too large), living for ever. NULL, or a NULL
-     * answer: plain text. */
-    const struct http_reply *(*refusal)(int status);
+    /* Headers and body of what the server refuses itself (400 malformed, 413 and 431 too large, 429 past bodies_bytes_max), living for
+     * ever; small: by a listener with small_bodies. NULL, or a NULL answer: plain text. */
+    const struct http_reply *(*refusal)(int status, bool small);
 };
 
 /* Called once per complete request. req is valid until http_reply() or until the gone callback. */
@@ -59,8 +60,16 @@ unsigned http_server_replying(const struct http_server *server);
 /* Takes the listening socket fd (also one made in another network namespace). context is borrowed and comes back from
  * http_req_context(): which way in this was. */
 int http_server_add(struct http_server *server, int fd, void *context, struct http_listener **ret_listener, struct err *err) WARN_UNUSED;
-/* Another connections_max for this listener. */
-void http_listener_limit(struct http_listener *listener, unsigned connections_max);
+/* What somebody who is not trusted with the server's memory and disk may take of them. */
+struct http_listener_limits {
+    unsigned connections_max;
+    bool small_bodies;
+    /* Of all its requests together, those that come and those whose reply is not out; 0: as many as there are. One that comes on top is cut
+     * within a quarter of a second, or gets a 429 if it is complete by then. */
+    size_t bodies_bytes_max;
+};
+/* Right after http_server_add(). */
+void http_listener_limit(struct http_listener *listener, const struct http_listener_limits *limits);
 /* Closes the listener and cuts its connections; their pending requests see their gone callback first. What they had sent by
  * then is not handed out. */
 void http_listener_close(struct http_listener *listener);

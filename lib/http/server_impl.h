@@ -15,6 +15,7 @@ struct http_req {
     struct conn *conn;
     http_gone_fn *gone;
     void *gone_arg;
+    size_t body_bytes; /* counted in listener->bodies_bytes */
 };
 
 /* One accepted connection. Freed when h2o closes the socket. */
@@ -24,7 +25,6 @@ struct conn {
     struct http_req *pending; /* handed out, not replied to; NULL else */
     int64_t since_us;         /* when the current phase (idle, or receiving a request) began; of a reply, when some was last taken */
     uint64_t bytes_taken;     /* by the client, when we looked at its reply last */
-    size_t bytes_seen;        /* sock->bytes_read when it became idle */
     bool receiving, replying, cut;
     int linger_fd;          /* -1, or the connection once more: it was refused with bytes still to come */
     TAILQ_ENTRY(conn) link; /* listener->conns */
@@ -36,17 +36,26 @@ struct http_listener {
     void *context;
     bool closing;
     bool paused; /* out of descriptors, or full of requests at work: no accepting until a sweep finds room */
-    unsigned connections, connections_max;
+    unsigned connections;
+    struct http_listener_limits limits;
+    size_t bodies_bytes, coming_bytes; /* of requests whose reply is not out; of those that come, at the last sweep */
     TAILQ_HEAD(, conn) conns;
     TAILQ_ENTRY(http_listener) link;
 };
 
 TAILQ_HEAD(linger_list, lingering);
 
-struct http_server {
+/* h2o keeps the limit of bodies in its configuration: one for each. */
+struct gate {
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
+};
+enum { GATE_WIDE, GATE_SMALL, GATES };
+
+struct http_server {
+    h2o_loop_t *evloop;
+    struct gate gates[GATES];
     struct http_options options;
     http_request_fn *on_request;
     void *arg;

@@ -165,3 +165,84 @@ def test_at_once_no_more_is_claimed_than_there_is(make_stoke, name):
         assert clients[0].get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == 100
         clients[0].delete_function_concurrency(FunctionName=functions[winners[0]])
         clients[0].delete_provisioned_concurrency_config(FunctionName=functions[winners[0]], Qualifier="1")
+
+
+# Answers, and asks for the next event only when it has run on for as long as it was told.
+RUNS_ON = """#!/usr/bin/python3
+import http.client, json, os, time
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+def ask(method, path, body=None):
+    api.request(method, "/2018-06-01/runtime/invocation/" + path, body)
+    answer = api.getresponse()
+    return answer.headers, answer.read()
+while True:
+    headers, event = ask("GET", "next")
+    ask("POST", headers["Lambda-Runtime-Aws-Request-Id"] + "/response", json.dumps(os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]))
+    end = time.monotonic() + json.loads(event).get("on", 0)
+    while time.monotonic() < end:
+        pass
+"""
+
+
+def make_running_on(stoke, client, name, **more):
+    client.create_function(**{**stoke.function(name, {"bootstrap": (RUNS_ON, 0o755)}, Timeout=30), "Runtime": "provided.al2023", **more})
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+def ask(client, name, seconds=0):
+    """(the sandbox that answered, None) or (None, the reason of a 429)."""
+    try:
+        return json.loads(client.invoke(FunctionName=name, Payload=json.dumps({"on": seconds}))["Payload"].read()), None
+    except ClientError as e:
+        assert e.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+        return None, e.response["Reason"]
+
+
+def pool(stoke):
+    return json.loads(stoke.request("GET", "/_stoke/health")[2])["pool"]
+
+
+def test_what_runs_on_counts(make_stoke, name):
+    """A sandbox that has answered and does not ask for the next event counts: a client that calls on and on gets no second one."""
+    stoke = make_stoke()
+    client = stoke.client()
+    make_running_on(stoke, client, name)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    first, _ = ask(client, name, 8)
+    began = time.monotonic()
+    for _ in range(3):
+        assert ask(client, name) == (None, "ReservedFunctionConcurrentInvocationLimitExceeded")
+        assert pool(stoke)["busy"] == 1
+    assert 2.5 < time.monotonic() - began < 7  # each waited a second for it
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+    second, _ = ask(client, name, 0)
+    assert second not in (None, first)  # there is room for another
+    time.sleep(max(0, 8 - (time.monotonic() - began)))
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    answers = [ask(client, name, 0.3) for _ in range(5)]  # runs on for less than a second: nobody is refused
+    assert {reason for _, reason in answers} == {None} and len({sandbox for sandbox, _ in answers}) <= 2
+    assert pool(stoke)["busy"] <= 1
+
+
+def test_what_runs_on_counts_with_its_account(make_stoke, name):
+    stoke = make_stoke(config={"concurrency.account": 2})
+    client = stoke.client()
+    make_running_on(stoke, client, name)
+    client.create_function(**stoke.function(name + "-2", {"app.py": GATE}))
+    assert ask(client, name, 4)[0] and ask(client, name, 4)[0]
+    assert ask(client, name) == (None, "ConcurrentInvocationLimitExceeded")
+    assert ask(client, name + "-2") == (None, "ConcurrentInvocationLimitExceeded")
+    assert pool(stoke)["busy"] == 2
+    time.sleep(2.5)
+    assert ask(client, name + "-2")[0]  # has waited for room at most a second
+
+
+def test_one_after_the_other_is_never_refused(stoke, client, name):
+    """A client that calls again the moment it has its answer gets the same sandbox again, though one is all that it may have."""
+    client.create_function(**stoke.function(name, {"app.py": GATE}))
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    assert len({json.loads(client.invoke(FunctionName=name)["Payload"].read()) for _ in range(300)}) == 1
+    client.create_function(**stoke.function(name + "-2", {"app.py": GATE}), Publish=True)
+    client.put_function_concurrency(FunctionName=name + "-2", ReservedConcurrentExecutions=1)
+    tails = [client.invoke(FunctionName=name + "-2", Qualifier=("$LATEST", "1")[i % 2], LogType=("None", "Tail")[i % 3 == 0]) for i in range(60)]
+    assert len({json.loads(answer["Payload"].read()) for answer in tails}) == 2

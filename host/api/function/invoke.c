@@ -18,7 +18,6 @@
 #include "lib/base/strutil.h"
 #include "lib/json/json_check.h"
 
-#define PAYLOAD_BYTES_MAX 6291456u
 #define CHECK_INLINE_BYTES_MAX (256u * 1024) /* under a millisecond */
 #define CLIENT_CONTEXT_BYTES_MAX 3583
 #define LOG_TAIL_BYTES_MAX 4096
@@ -215,9 +214,9 @@ static bool acceptable(struct api_call *call)
         const char *member, *missing;
     } unavailable[] = {{"DurableExecutionName", MISSING_DURABLE}, {"TenantId", MISSING_TENANTS}};
     const char *type = json_str(call->aws.input, "InvocationType");
-    if (call->aws.payload.n > PAYLOAD_BYTES_MAX) {
+    if (call->aws.payload.n > API_PAYLOAD_BYTES_MAX) {
         call_fail(call, "RequestEntityTooLargeException", "Request must be smaller than %u bytes for the InvokeFunction operation",
-                  PAYLOAD_BYTES_MAX);
+                  API_PAYLOAD_BYTES_MAX);
         return false;
     }
     if (type != NULL && str_eq(type, "Event")) {

@@ -70,12 +70,13 @@ static int listen_somewhere(int *ret_port)
     return fd;
 }
 
-static const struct http_reply *refusal(int status)
+static const struct http_reply *refusal(int status, bool small)
 {
+
     static const struct http_header headers[] = {{"Content-Type", "application/json"}, {"X-Why", "no"}};
     static const struct http_reply too_large = {.headers = headers, .header_count = 2, .body = "{\"large\":1}", .body_len = 11},
                                    odd = {.headers = headers, .header_count = 2, .body = "{\"odd\":1}", .body_len = 9};
-    return status == 413 ? &too_large : status == 400 ? &odd : NULL;
+    return small ? NULL : status == 413 ? &too_large : status == 400 ? &odd : NULL;
 }
 
 static void start(int64_t request_ms, int64_t idle_ms)
@@ -417,7 +418,7 @@ static void test_server_full_of_requests(void)
     char in[4096];
     int fds[MANY];
     start(5000, 5000);
-    http_listener_limit(listeners[0], MANY - 1);
+    http_listener_limit(listeners[0], &(struct http_listener_limits){.connections_max = MANY - 1});
     for (int i = 0; i < MANY; i++) {
         put(fds[i] = dial(ports[0]), "GET /half HTTP/1.1\r\nHo");
         run_for(20);

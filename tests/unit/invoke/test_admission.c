@@ -20,8 +20,10 @@ static struct admission *admission;
 static int64_t reserved;     /* of f */
 static uint64_t provisioned; /* of f1 */
 static bool moving;          /* f2 has as many while an alias moves to it; the function has them once */
-static struct admission_slot *slots[64];
+static struct admission_place places[64];
 static size_t count;
+static const struct admission_place *let_in[64]; /* of those that were held, in order */
+static size_t let_in_count;
 
 static void concurrency(void *arg, const struct function_version *version, struct concurrency *ret)
 {
@@ -35,9 +37,17 @@ static void concurrency(void *arg, const struct function_version *version, struc
     ret->version_provisioned = version == &f1 || (moving && version == &f2) ? provisioned : 0;
 }
 
+static void on_room(void *arg, struct admission_place *place)
+{
+    CU_ASSERT(arg == &admission && place->standing == ADMISSION_RUNNING);
+    let_in[let_in_count++] = place;
+}
+
 static void begin(void)
 {
     admission = admission_new(LIMIT, concurrency, NULL);
+    admission_on_room(admission, on_room, &admission);
+    let_in_count = 0;
     reserved = CONCURRENCY_UNRESERVED;
     provisioned = count = 0;
     moving = false;
@@ -46,7 +56,7 @@ static void begin(void)
 static void leave(size_t n)
 {
     while (n-- > 0)
-        admission_leave(slots[--count]);
+        admission_leave(&places[--count]);
 }
 
 static void end(void)
@@ -60,7 +70,7 @@ static unsigned enter(const struct function_version *version, unsigned n, const 
 {
     for (unsigned i = 0; i < n; i++) {
         const char *why = NULL;
-        if (admission_enter(admission, version, &slots[count], &why)) {
+        if (admission_enter(admission, version, &places[count], &why)) {
             count++;
             continue;
         }
@@ -172,5 +182,108 @@ static void test_admission_moving(void)
     end();
 }
 
+/* The sandboxes of the last n have answered and run on. */
+static void answered(size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i++)
+        admission_answered(&places[i]);
+}
+
+/* Who has answered counts on, though nobody is refused for it: who comes then gets its sandbox, or waits for room. */
+static void test_admission_settling(void)
+{
+    begin();
+    reserved = 2;
+    CU_ASSERT(enter(&f, 3, RESERVED) == 2);
+    answered(0, 1);
+    CU_ASSERT(enter(&f, 2, RESERVED) == 1); /* one that answers leaves room for one that is held, no more */
+    CU_ASSERT(places[0].standing == ADMISSION_SETTLING && places[1].standing == ADMISSION_RUNNING);
+    CU_ASSERT(places[2].standing == ADMISSION_HELD && str_eq(places[2].reason, RESERVED));
+    admission_run(&places[2]); /* given the sandbox of the first, which then leaves */
+    admission_leave(&places[0]);
+    CU_ASSERT(places[2].standing == ADMISSION_RUNNING && let_in_count == 0);
+    admission_leave(&places[0]); /* once is enough */
+    CU_ASSERT(enter(&f, 1, RESERVED) == 0);
+    end();
+    begin();
+    reserved = 1;
+    for (int i = 0; i < 3; i++) { /* without an answer there is no settling either */
+        CU_ASSERT(enter(&f, 2, RESERVED) == 1 && places[0].standing == ADMISSION_RUNNING);
+        leave(1);
+    }
+    end();
+}
+
+static void test_admission_held(void)
+{
+    begin();
+    reserved = 2;
+    CU_ASSERT(enter(&f, 2, NULL) == 2);
+    answered(0, 2);
+    CU_ASSERT(enter(&f1, 1, NULL) == 1 && enter(&f, 2, RESERVED) == 1); /* another version's sandbox does not help f1 */
+    CU_ASSERT(places[2].standing == ADMISSION_HELD && places[3].standing == ADMISSION_HELD);
+    CU_ASSERT(enter(&g, 1, NULL) == 1 && places[4].standing == ADMISSION_RUNNING);
+    leave(1); /* of g: nothing to f */
+    CU_ASSERT(let_in_count == 0);
+    admission_leave(&places[0]);
+    CU_ASSERT(let_in_count == 1 && let_in[0] == &places[2]);
+    admission_leave(&places[1]);
+    CU_ASSERT(let_in_count == 2 && let_in[1] == &places[3]);
+    end();
+    /* Who gives up lets nobody in, and is not let in. */
+    begin();
+    reserved = 2;
+    CU_ASSERT(enter(&f, 2, NULL) == 2);
+    answered(0, 2);
+    CU_ASSERT(enter(&f, 2, NULL) == 2);
+    admission_leave(&places[2]);
+    CU_ASSERT(let_in_count == 0);
+    admission_leave(&places[0]);
+    CU_ASSERT(let_in_count == 1 && let_in[0] == &places[3]);
+    end();
+}
+
+/* All functions without a reservation share, and who was held is let in when the settings allow. */
+static void test_admission_held_of_account(void)
+{
+    begin();
+    CU_ASSERT(enter(&f, 10, NULL) == 10);
+    answered(0, 10);
+    CU_ASSERT(enter(&g, 11, SHARED) == 10 && places[10].standing == ADMISSION_HELD && str_eq(places[10].reason, SHARED));
+    admission_leave(&places[3]);
+    CU_ASSERT(let_in_count == 1 && let_in[0] == &places[10]);
+    reserved = 6;
+    admission_reserve(admission, f.account, f.region, f.name, true); /* nine of f beyond its six: g has four now */
+    CU_ASSERT(let_in_count == 4);
+    CU_ASSERT(enter(&f, 1, NULL) == 1 && places[20].standing == ADMISSION_HELD && str_eq(places[20].reason, RESERVED));
+    reserved = 10; /* raised */
+    admission_reserve(admission, f.account, f.region, f.name, true);
+    CU_ASSERT(let_in_count == 5 && let_in[4] == &places[20]);
+    end();
+    begin();
+    CU_ASSERT(enter(&f1, 10, NULL) == 10);
+    answered(0, 10);
+    CU_ASSERT(enter(&g, 1, NULL) == 1 && places[10].standing == ADMISSION_HELD);
+    provisioned = 4; /* four are its own, and ten less four are the account's: full as before */
+    admission_provision(admission, &f1, 4);
+    CU_ASSERT(let_in_count == 0);
+    admission_leave(&places[0]);
+    CU_ASSERT(let_in_count == 1);
+    CU_ASSERT(enter(&f1, 1, NULL) == 1 && places[11].standing == ADMISSION_HELD);
+    end();
+    /* While one of the provisioned sandboxes settles, another version has what is shared. */
+    begin();
+    reserved = 3;
+    provisioned = 2;
+    CU_ASSERT(enter(&f1, 2, NULL) == 2);
+    answered(0, 2);
+    CU_ASSERT(enter(&f, 1, NULL) == 1 && places[2].standing == ADMISSION_RUNNING);
+    CU_ASSERT(enter(&f1, 1, NULL) == 1 && places[3].standing == ADMISSION_HELD);
+    admission_leave(&places[0]);
+    CU_ASSERT(let_in_count == 1);
+    end();
+}
+
 TEST_MAIN("admission", TEST(test_admission_shared), TEST(test_admission_provisioned), TEST(test_admission_reserved),
-          TEST(test_admission_changes), TEST(test_admission_moving))
+          TEST(test_admission_changes), TEST(test_admission_moving), TEST(test_admission_settling), TEST(test_admission_held),
+          TEST(test_admission_held_of_account))

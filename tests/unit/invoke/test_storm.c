@@ -108,20 +108,33 @@ static void step(void)
     }
 }
 
-static void test_storm(void)
+static void check_limit(unsigned limit)
+{
+    struct pool_stats stats;
+    pool_get_stats(fake.pool, &stats);
+    CU_ASSERT(stats.busy <= limit);
+}
+
+/* No more than limit sandboxes work at once, whether they have answered or not. */
+static void storm(unsigned limit)
 {
     struct err err;
     const char *seed = getenv("STORM_SEED");
     unsigned n = seed ? (unsigned)atoi(seed) : 7;
     printf("seed %u\n", n);
     srand(n);
-    fake_open(&(struct pool_options){.blanks_min = 3, .workers_max = 12, .freeze_ms = 1, .keep_alive_ms = 30, .wait_ms_max = 40});
-    CU_ASSERT_FATAL(invoke_new(&(struct invoke_options){.loop = fake.loop, .pool = fake.pool, .account_concurrency = 40, .init_ms_max = 20},
-                               &invoke, &err) == 0);
+    started = 0;
+    memset(calls, 0, sizeof calls);
+    memset(outcomes, 0, sizeof outcomes);
+    fake_open(&(struct pool_options){
+        .blanks_min = 3, .workers_max = 12, .freeze_ms = 1, .keep_alive_ms = 30, .wait_ms_max = 40, .soft_wait_ms = 1});
+    CU_ASSERT_FATAL(
+        invoke_new(&(struct invoke_options){.loop = fake.loop, .pool = fake.pool, .account_concurrency = limit, .init_ms_max = 20}, &invoke,
+                   &err) == 0);
     for (int i = 0; i < FUNCTIONS; i++)
         versions[i] = make_version(i);
     for (int i = 0; i < STEPS && fake.sent_count < FAKE_SENT - 200; i++)
-        step();
+        step(), check_limit(limit);
     fake.fail = 0;
     fake.init_fails = false;
     for (int i = 0; i < 3000 && invoke_running(invoke) > 0; i++) {
@@ -144,4 +157,14 @@ static void test_storm(void)
     CU_ASSERT(fake_versions == 0);
 }
 
-TEST_MAIN("storm", TEST(test_storm))
+static void test_storm(void)
+{
+    storm(40);
+}
+
+static void test_storm_at_the_limit(void)
+{
+    storm(2);
+}
+
+TEST_MAIN("storm", TEST(test_storm), TEST(test_storm_at_the_limit))
