@@ -29,7 +29,8 @@ struct account {
     UT_hash_handle hh;
     unsigned beyond[COUNTS]; /* of functions without a reservation */
     unsigned functions;
-    char key[ACCOUNT_KEY_BYTES]; /* "ACCOUNT REGION" */
+    TAILQ_HEAD(, admission_place) held; /* in the order they came */
+    char key[ACCOUNT_KEY_BYTES];        /* "ACCOUNT REGION" */
 };
 
 struct function {
@@ -58,7 +59,6 @@ struct admission {
     struct account *accounts;
     struct function *functions;
     struct admission_slot *versions;
-    TAILQ_HEAD(, admission_place) held; /* in the order they came */
     admission_room_fn *on_room;
     void *on_room_arg;
 };
@@ -69,7 +69,6 @@ struct admission *admission_new(unsigned account_concurrency, concurrency_fn *co
     if (!admission)
         return NULL;
     *admission = (struct admission){.limit = account_concurrency, .concurrency = concurrency, .concurrency_arg = concurrency_arg};
-    TAILQ_INIT(&admission->held);
     return admission;
 }
 
@@ -117,6 +116,7 @@ static struct account *account_get(struct admission *admission, const char *name
     snprintf(key, sizeof key, "%s %s", name, region);
     HASH_FIND_STR(admission->accounts, key, account);
     if (!account && (account = calloc(1, sizeof *account))) {
+        TAILQ_INIT(&account->held);
         snprintf(account->key, sizeof account->key, "%s", key);
         HASH_ADD_STR(admission->accounts, key, account);
     }
@@ -234,9 +234,9 @@ static void set_standing(struct admission_place *place, enum admission_standing 
     for (int i = 0; i < COUNTS; i++)
         running[i] = slot->running[i] - counts_of[place->standing][i] + counts_of[standing][i];
     if (place->standing == ADMISSION_HELD)
-        TAILQ_REMOVE(&slot->admission->held, place, link);
+        TAILQ_REMOVE(&slot->function->account->held, place, link);
     if (standing == ADMISSION_HELD)
-        TAILQ_INSERT_TAIL(&slot->admission->held, place, link);
+        TAILQ_INSERT_TAIL(&slot->function->account->held, place, link);
     set_counts(slot, running, slot->provisioned);
     place->standing = standing;
 }
@@ -313,17 +313,21 @@ static bool share_a_limit(const struct function *a, const struct function *b)
     return a == b || (!a->reserved && !b->reserved && a->account == b->account);
 }
 
-/* The numbers of function, or with NULL the settings, have changed: lets in the first who was held and for whom there is room now. */
-static bool let_in(const struct admission *admission, const struct function *function)
+/* The numbers of function, or with NULL the settings, have changed: lets in the first of the account who was held and for whom there is
+ * room now. */
+static bool let_in(const struct admission *admission, struct account *account, const struct function *function)
 {
     struct admission_place *place;
+    const struct admission_slot *refused = NULL; /* a version's visits come in a row, and what is refused to one is to all */
     struct concurrency may;
-    TAILQ_FOREACH(place, &admission->held, link) {
-        if (function && !share_a_limit(place->slot->function, function))
+    TAILQ_FOREACH(place, &account->held, link) {
+        if (place->slot == refused || (function && !share_a_limit(place->slot->function, function)))
             continue;
         look_up(place->slot, place->version, &may);
-        if (refusal(place->slot, &may, ROOMS))
+        if (refusal(place->slot, &may, ROOMS)) {
+            refused = place->slot;
             continue;
+        }
         set_standing(place, ADMISSION_RUNNING);
         admission->on_room(admission->on_room_arg, place);
         return true;
@@ -331,25 +335,33 @@ static bool let_in(const struct admission *admission, const struct function *fun
     return false;
 }
 
+/* Settings have changed, perhaps of a function that runs nothing: its claim was everybody's loss. */
+static void let_all_in(const struct admission *admission)
+{
+    for (struct account *account = admission->accounts; account; account = account->hh.next)
+        while (let_in(admission, account, NULL))
+            ;
+}
+
 void admission_leave(struct admission_place *place)
 {
     struct admission_slot *slot = place->slot;
     if (!slot)
         return;
+    bool had_room = counts_of[place->standing][ROOMS] > 0;
     set_standing(place, ADMISSION_OUT);
     place->slot = NULL;
-    let_in(slot->admission, slot->function);
+    if (had_room)
+        let_in(slot->admission, slot->function->account, slot->function);
     forget_idle(slot);
 }
 
 void admission_reserve(struct admission *admission, const char *account, const char *region, const char *function, bool reserved)
 {
     struct function *found = function_find(admission, account, region, function);
-    if (!found)
-        return;
-    set_reserved(found, reserved);
-    while (let_in(admission, NULL))
-        ;
+    if (found)
+        set_reserved(found, reserved);
+    let_all_in(admission);
 }
 
 void admission_provision(struct admission *admission, const struct function_version *version, unsigned provisioned)
@@ -357,15 +369,12 @@ void admission_provision(struct admission *admission, const struct function_vers
     struct concurrency may = {0};
     struct admission_slot *slot;
     struct function *function = function_find(admission, version->account, version->region, version->name);
-    if (!function)
-        return;
-    if (admission->concurrency) {
+    if (function && admission->concurrency) {
         admission->concurrency(admission->concurrency_arg, version, &may);
         set_provisioned(function, may.provisioned);
     }
     HASH_FIND(hh, admission->versions, &version->key, sizeof version->key, slot);
     if (slot)
         set_version_provisioned(slot, provisioned);
-    while (let_in(admission, NULL))
-        ;
+    let_all_in(admission);
 }

@@ -96,6 +96,16 @@ static enum waiter_kind kind_for(const struct version *version)
     return version->finishing > version->soft + version->held ? WAITER_SOFT : WAITER_HARD;
 }
 
+/* Rooms on their way go to those who wait first. */
+static bool is_being_made_for(const struct pool_waiter *waiter)
+{
+    const struct pool_waiter *before = waiter;
+    unsigned ahead = 0;
+    while (ahead < waiter->version->zygote->making && (before = TAILQ_PREV(before, waiter_list, zygote_link)))
+        ahead++;
+    return ahead < waiter->version->zygote->making;
+}
+
 static void on_timer(void *arg)
 {
     struct pool_waiter *waiter = arg;
@@ -107,7 +117,7 @@ static void on_timer(void *arg)
     } else if (waiter->kind == WAITER_SOFT) {
         waiter_harden(waiter);
         pool_pump(pool);
-    } else if (waiter->version->zygote->starved) {
+    } else if (waiter->version->zygote->starved && !is_being_made_for(waiter)) {
         waiter_fail(waiter, POOL_NO_MEMORY, "no memory for another worker");
     } else if (now < hard_us) { /* what it waits for is being made; memory may still be refused to it */
         loop_timer_set(pool->loop, &waiter->timer, now + POOL_WAIT_LOOK_US < hard_us ? now + POOL_WAIT_LOOK_US : hard_us);

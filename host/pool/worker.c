@@ -326,8 +326,13 @@ static void on_room_ready(struct worker *worker, const struct spawn_msg *msg, in
     worker->one_life = msg->ready.one_life != 0;
     if (take_session(worker, fds, nfds, &err) < 0) {
         log_warn("worker.session_failed", "worker=%u error=%s", worker->room_id, err.msg);
+        struct zygote *zygote = worker->zygote;
         worker_tell_lost(worker, err.msg);
         worker_kill(worker);
+        if (fresh) { /* the next would fare no better: stoked has no descriptors left */
+            zygote->refill_after_us = clock_mono_us() + POOL_REFILL_FAILED_US;
+            waiters_fail_zygote(zygote, err.msg);
+        }
         return;
     }
     worker_hold(worker, NULL);

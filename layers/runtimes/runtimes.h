@@ -44,7 +44,8 @@ struct runtime_match {
 };
 
 /* Asks every interpreter that it finds for its version, which takes a process each; one that does not answer is left out and logged.
- * options are borrowed for the call. The caller frees *ret_runtimes. Errors: of reading extra_file, and ERR_NO_MEMORY. */
+ * options are borrowed for the call. The caller frees *ret_runtimes. Error: ERR_NO_MEMORY. An
+ * extra_file that cannot be read is logged and left aside. */
 int runtimes_scan(const struct runtimes_options *options, struct runtimes **ret_runtimes, struct err *err) WARN_UNUSED;
 /* Its interpreters, those in matches included, end with it. */
 void runtimes_free(struct runtimes *runtimes);

@@ -194,13 +194,13 @@ int http_request_on_h2o(h2o_handler_t *self, h2o_req_t *h2o)
         refuse(h2o, conn, status, fault);
         return 0;
     }
-    size_t most = conn->listener->limits.bodies_bytes_max;
-    if (most > 0 && h2o->entity.len > 0 && conn->listener->bodies_bytes + h2o->entity.len > most) {
+    size_t most = conn->listener->limits.bodies_bytes_max, held = conn->sock->input->size; /* the body, and what came behind it */
+    if (most > 0 && h2o->entity.len > 0 && conn->listener->bodies_bytes + held > most) {
         refuse(h2o, conn, 429, "too many bytes of requests at once");
         return 0;
     }
     struct http_req *req = h2o_mem_alloc_shared(&h2o->pool, sizeof *req, on_request_disposed);
-    *req = (struct http_req){.h2o = h2o, .conn = conn, .body_bytes = h2o->entity.len};
+    *req = (struct http_req){.h2o = h2o, .conn = conn, .body_bytes = held};
     conn->receiving = false;
     hand_out(req);
     server->on_request(server->arg, req);

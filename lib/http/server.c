@@ -190,8 +190,8 @@ static void on_accept(h2o_socket_t *listening, const char *err)
 /* ---- the sweep ---- */
 
 struct bodies {
-    size_t coming, whole;  /* bytes of those that are being received, and of those that somebody works on; */
-    size_t coming_limited; /* of listeners with a limit of their own, among coming */
+    size_t coming_open, coming_limited; /* bytes of those that are being received, by listeners without a limit of their own and with one */
+    size_t whole;                       /* of those that somebody works on */
 };
 
 /* Adds what the connection receives to what its listener and all of them receive. True: that is too much. */
@@ -199,16 +199,17 @@ static bool crowds(const struct http_server *server, const struct conn *conn, st
 {
     struct http_listener *listener = conn->listener;
     size_t bytes = bytes_held(conn), most = listener->limits.bodies_bytes_max;
-    if (most == 0) {
-        bodies->coming += bytes;
-        return server->low_disk && bodies->coming - bodies->coming_limited > LOW_DISK_BODIES_MAX;
-    }
-    if (listener->bodies_bytes + listener->coming_bytes + bytes > most)
+    size_t *sum = most == 0 ? &bodies->coming_open : &bodies->coming_limited;
+    if (bytes == 0)
+        return false;
+    if (most > 0 && listener->bodies_bytes + listener->coming_bytes + bytes > most)
         return true;
-    listener->coming_bytes += bytes;
-    bodies->coming += bytes;
-    bodies->coming_limited += bytes;
-    return server->low_disk && bodies->coming_limited > LOW_DISK_LIMITED_MAX;
+    if (server->low_disk && *sum + bytes > (most == 0 ? LOW_DISK_BODIES_MAX : LOW_DISK_LIMITED_MAX))
+        return true; /* what is cut is in no sum: the others go on */
+    if (most > 0)
+        listener->coming_bytes += bytes;
+    *sum += bytes;
+    return false;
 }
 
 /* A client may take its reply as slowly as it likes, as long as it takes some. */
@@ -259,7 +260,7 @@ static void place_bodies(struct http_server *server, const struct bodies *bodies
 {
     struct statvfs fs;
     server->low_disk = statvfs(server->options.tmp_dir, &fs) == 0 && fs.f_bavail * fs.f_frsize < LOW_DISK_BYTES;
-    bool in_heap = server->low_disk || bodies->coming + bodies->whole < HEAP_BODIES_MAX;
+    bool in_heap = server->low_disk || bodies->coming_open + bodies->coming_limited + bodies->whole < HEAP_BODIES_MAX;
     h2o_socket_buffer_mmap_settings.threshold = in_heap ? SIZE_MAX : MMAP_THRESHOLD;
 }
 

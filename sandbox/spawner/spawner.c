@@ -295,8 +295,11 @@ static void on_idle(void *arg)
 {
     struct spawner *spawner = arg;
     tmpdisk_refill(spawner->disks);
-    if (views_refill(spawner->views) || zygotes_refill(spawner))
-        loop_timer_set(spawner->loop, &spawner->idle, clock_mono_us() + IDLE_AGAIN_US);
+    int64_t from_us = 0;
+    if (views_refill(spawner->views) || zygotes_refill(spawner, &from_us))
+        from_us = clock_mono_us() + IDLE_AGAIN_US;
+    if (from_us > 0)
+        loop_timer_set(spawner->loop, &spawner->idle, from_us);
 }
 
 /* ---- start ---- */

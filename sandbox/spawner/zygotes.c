@@ -336,14 +336,21 @@ struct zygote *zygote_find(struct spawner *spawner, uint32_t id)
     return zygote;
 }
 
-bool zygotes_refill(struct spawner *spawner)
+bool zygotes_refill(struct spawner *spawner, int64_t *ret_from_us)
 {
-    bool made = false;
     int64_t now = clock_mono_us();
-    for (struct zygote *zygote = spawner->zygotes; zygote && !made; zygote = zygote->hh.next)
-        made = zygote->state == ZYGOTE_SERVING && zygote->spare_count < SPARE_ROOMS && now >= zygote->spares_from_us &&
-               room_make_spare(zygote);
-    return made;
+    *ret_from_us = 0;
+    for (struct zygote *zygote = spawner->zygotes; zygote; zygote = zygote->hh.next) {
+        if (zygote->state != ZYGOTE_SERVING || zygote->spare_count >= SPARE_ROOMS)
+            continue;
+        if (now >= zygote->spares_from_us) {
+            if (room_make_spare(zygote))
+                return true;
+        } else if (*ret_from_us == 0 || zygote->spares_from_us < *ret_from_us) {
+            *ret_from_us = zygote->spares_from_us;
+        }
+    }
+    return false;
 }
 
 void zygote_hold_spares(struct zygote *zygote)

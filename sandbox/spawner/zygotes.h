@@ -41,8 +41,8 @@ void zygote_stop(struct zygote *zygote);
 struct zygote *zygote_find(struct spawner *spawner, uint32_t id);
 /* Reads what all zygotes said, before children are reaped: a worker is announced before it can become our child. */
 void zygotes_drain(struct spawner *spawner);
-/* One more spare room for a zygote that lacks some. False: there is none such. */
-bool zygotes_refill(struct spawner *spawner);
+/* One more spare room for a zygote that lacks some. False: there is none such; *ret_from_us is then when there will be, or 0. */
+bool zygotes_refill(struct spawner *spawner, int64_t *ret_from_us);
 /* A spare of it failed: what is wrong will be wrong with the next one too. */
 void zygote_hold_spares(struct zygote *zygote);
 /* Its order is to be sent: at once, or when the socket has room. */

@@ -6,6 +6,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from attack import until
+from daemon import SLOW
+
 GATE = """import os, time
 def handler(event, context):
     time.sleep(event.get("s", 0))
@@ -185,7 +188,7 @@ while True:
 
 
 def make_running_on(stoke, client, name, **more):
-    client.create_function(**{**stoke.function(name, {"bootstrap": (RUNS_ON, 0o755)}, Timeout=30), "Runtime": "provided.al2023", **more})
+    client.create_function(**{**stoke.function(name, {"bootstrap": (RUNS_ON, 0o755)}, Timeout=60 * SLOW), "Runtime": "provided.al2023", **more})
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
 
@@ -208,16 +211,16 @@ def test_what_runs_on_counts(make_stoke, name):
     client = stoke.client()
     make_running_on(stoke, client, name)
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-    first, _ = ask(client, name, 8)
+    first, _ = ask(client, name, 8 * SLOW)
     began = time.monotonic()
     for _ in range(3):
         assert ask(client, name) == (None, "ReservedFunctionConcurrentInvocationLimitExceeded")
         assert pool(stoke)["busy"] == 1
-    assert 2.5 < time.monotonic() - began < 7  # each waited a second for it
+    assert 2.5 < time.monotonic() - began < 7 * SLOW  # each waited a second for it
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
     second, _ = ask(client, name, 0)
     assert second not in (None, first)  # there is room for another
-    time.sleep(max(0, 8 - (time.monotonic() - began)))
+    time.sleep(max(0, 8 * SLOW - (time.monotonic() - began)))
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     answers = [ask(client, name, 0.3) for _ in range(5)]  # runs on for less than a second: nobody is refused
     assert {reason for _, reason in answers} == {None} and len({sandbox for sandbox, _ in answers}) <= 2
@@ -229,11 +232,11 @@ def test_what_runs_on_counts_with_its_account(make_stoke, name):
     client = stoke.client()
     make_running_on(stoke, client, name)
     client.create_function(**stoke.function(name + "-2", {"app.py": GATE}))
-    assert ask(client, name, 4)[0] and ask(client, name, 4)[0]
+    assert ask(client, name, 8 * SLOW)[0] and ask(client, name, 8 * SLOW)[0]
     assert ask(client, name) == (None, "ConcurrentInvocationLimitExceeded")
     assert ask(client, name + "-2") == (None, "ConcurrentInvocationLimitExceeded")
     assert pool(stoke)["busy"] == 2
-    time.sleep(2.5)
+    until(lambda: pool(stoke)["busy"] < 2, what="an end of what runs on")
     assert ask(client, name + "-2")[0]  # has waited for room at most a second
 
 

@@ -16,7 +16,7 @@
 
 #define WIDE (4u << 20)
 #define SMALL (1u << 20)
-#define TOGETHER (2u << 20)
+#define TOGETHER ((2u << 20) + 600) /* two of SMALL, and their heads */
 #define CLIENTS 8
 
 enum { PUBLIC, LIMITED, LISTENERS };

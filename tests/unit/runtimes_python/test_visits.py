@@ -297,7 +297,11 @@ class Logs(harness.WorkerTest):
                 "def lambda_handler(e, c):\n"
                 "    logging.warning('in none')\n"
                 "    asyncio.run(both())\n")
-        for python in harness.pythons(12):
+        pythons = harness.pythons(12)
+        if not pythons:  # 3.11's records lack the name, and the formatter is the same
+            code = code.replace("'in a task'", "'in a task', extra={'taskName': 'mine'}")
+            pythons = harness.pythons(8)[-1:]
+        for python in pythons:
             with self.subTest(python), self.worker(code, python=python, AWS_LAMBDA_LOG_FORMAT="JSON") as worker:
                 self.result(worker)
                 first, second = [json.loads(line) for line in worker.log().splitlines()]
