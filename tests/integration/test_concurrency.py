@@ -170,6 +170,8 @@ def test_at_once_no_more_is_claimed_than_there_is(make_stoke, name):
         clients[0].delete_provisioned_concurrency_config(FunctionName=functions[winners[0]], Qualifier="1")
 
 
+ON_S = 6 + 2 * SLOW  # longer than four calls take, of which two wait a second
+
 # Answers, and asks for the next event only when it has run on for as long as it was told.
 RUNS_ON = """#!/usr/bin/python3
 import http.client, json, os, time
@@ -211,7 +213,7 @@ def test_what_runs_on_counts(make_stoke, name):
     client = stoke.client()
     make_running_on(stoke, client, name)
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-    first, _ = ask(client, name, 8 * SLOW)
+    first, _ = ask(client, name, ON_S)
     began = time.monotonic()
     for _ in range(3):
         assert ask(client, name) == (None, "ReservedFunctionConcurrentInvocationLimitExceeded")
@@ -220,7 +222,7 @@ def test_what_runs_on_counts(make_stoke, name):
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
     second, _ = ask(client, name, 0)
     assert second not in (None, first)  # there is room for another
-    time.sleep(max(0, 8 * SLOW - (time.monotonic() - began)))
+    time.sleep(max(0, ON_S - (time.monotonic() - began)))
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     answers = [ask(client, name, 0.3) for _ in range(5)]  # runs on for less than a second: nobody is refused
     assert {reason for _, reason in answers} == {None} and len({sandbox for sandbox, _ in answers}) <= 2
@@ -232,7 +234,7 @@ def test_what_runs_on_counts_with_its_account(make_stoke, name):
     client = stoke.client()
     make_running_on(stoke, client, name)
     client.create_function(**stoke.function(name + "-2", {"app.py": GATE}))
-    assert ask(client, name, 8 * SLOW)[0] and ask(client, name, 8 * SLOW)[0]
+    assert ask(client, name, ON_S)[0] and ask(client, name, ON_S)[0]
     assert ask(client, name) == (None, "ConcurrentInvocationLimitExceeded")
     assert ask(client, name + "-2") == (None, "ConcurrentInvocationLimitExceeded")
     assert pool(stoke)["busy"] == 2
