@@ -113,7 +113,6 @@ static void on_timer(void *arg)
     int64_t now = clock_mono_us(), hard_us = waiter->since_us + POOL_WAIT_HARD_US;
     if (waiter->kind == WAITER_HELD) {
         waiter_fail(waiter, POOL_HELD, "no worker was given back in time");
-        pool_check_drained(pool);
     } else if (waiter->kind == WAITER_SOFT) {
         waiter_harden(waiter);
         pool_pump(pool);
